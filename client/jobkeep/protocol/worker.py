@@ -1,0 +1,142 @@
+"""The interface org.jobkeep.Worker: how a worker takes runs and reports on them.
+
+A worker holds two connections: on one it calls Attach once and reads orders for ever; on the other it reports.
+Every report names (run, fence); one with an old fence is answered with StaleToken and its sender ends itself.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Raw, Struct
+
+from jobkeep.protocol.interface import Done, Interface, Method
+from jobkeep.protocol.jobs import ErrorInfo, FailedItem
+from jobkeep.protocol.vocabulary import Count, Text
+
+RunId = Annotated[str, Meta(min_length=3, max_length=64, pattern=r"^[0-9a-z]+\.[0-9]+$")]  # JOB.NUMBER
+Outcome = Literal["succeeded", "failed", "cancelled", "interrupted"]
+
+
+class AttachParameters(Struct, forbid_unknown_fields=True):
+    """Who is there. `run` and `fence` name the run it still works on, or whose result it still holds."""
+
+    worker: Annotated[str, Meta(min_length=1, max_length=64)]  # the name of its seat
+    cookie: Annotated[str, Meta(min_length=1, max_length=64)]  # the secret it was started with
+    pid: Count
+    protocol: int
+    run: RunId | None = None
+    fence: Count = 0
+
+
+class RunOrder(Struct, frozen=True, kw_only=True):
+    """One run of a function."""
+
+    run: str
+    fence: int
+    function: str
+    arguments: Raw
+    job: str
+    name: str
+    number: int
+    cookie: str
+    stdout: str
+    stderr: str
+    cursor: Raw = Raw(b"null")  # of the checkpoint to continue from
+    state: Raw = Raw(b"null")
+    checkpoint_seq: int = 0
+    tallies: dict[str, int] = {}
+    done: int = 0
+    total: int | None = None
+    failed_items: int = 0  # how many are on record
+    only_failed: bool = False  # run just those; fetch their keys with FailedKeys
+    checkpoint_every: int = 5
+
+
+class Order(Struct, frozen=True, omit_defaults=True):
+    """run: start this one. stop: end the current one soon. retire: end the process once idle."""
+
+    kind: Literal["run", "stop", "retire"]
+    run: RunOrder | None = None
+    reason: str | None = None  # of a stop: cancelled | restart | drain | timeout
+    target: str | None = None  # the run that a stop means
+
+
+class BeatParameters(Struct, forbid_unknown_fields=True):
+    """Sign of life, from a thread. `ticks` counts turns of the event loop; None when there is no loop."""
+
+    run: RunId
+    fence: Count
+    ticks: Count | None = None
+
+
+class ProgressParameters(Struct, forbid_unknown_fields=True):
+    run: RunId
+    fence: Count
+    done: Count
+    total: Count | None = None
+    note: Text | None = None
+    tallies: dict[str, Count] | None = None
+
+
+class CheckpointParameters(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    """Cursor, state, tallies and items of one instant; committed together. The reply means: durable.
+
+    `seq` rises by one per job; a seq that is already stored is answered as done. `tallies` are totals, not
+    differences. `failed` are items to put on record, `resolved` keys ("BATCH KEY") to take off it.
+    """
+
+    run: RunId
+    fence: Count
+    seq: Annotated[int, Meta(ge=1)]
+    cursor: Raw = Raw(b"null")
+    state: Raw = Raw(b"null")
+    done: Count = 0
+    total: Count | None = None
+    note: Text | None = None
+    tallies: dict[str, Count] = {}
+    failed: list[FailedItem] = []
+    resolved: list[ItemKey] = []
+
+
+class ItemKey(Struct, frozen=True):
+    batch: str
+    key: str
+
+
+class FinishParameters(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    """How the run ended. `clean` is False when the worker must not be used again (threads or children left)."""
+
+    run: RunId
+    fence: Count
+    outcome: Outcome
+    result: Raw = Raw(b"null")
+    error: ErrorInfo | None = None
+    reason: Text | None = None
+    clean: bool = True
+    retire: bool = False  # a file it imported has changed, or it has served enough runs
+
+
+class FailedKeysParameters(Struct, forbid_unknown_fields=True):
+    run: RunId
+    fence: Count
+    after: Count = 0
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 1000
+
+
+class FailedKeysReply(Struct):
+    keys: list[ItemKey]
+
+
+INTERFACE = Interface(
+    "org.jobkeep.Worker",
+    "How a worker takes runs of functions and reports on them. Not for general use.",
+    methods=(
+        Method("Attach", AttachParameters, Order, "Orders, for as long as the worker lives.", more=True),
+        Method("Beat", BeatParameters, Done, "Sign of life."),
+        Method("Progress", ProgressParameters, Done, "Progress between checkpoints; not durable."),
+        Method("Checkpoint", CheckpointParameters, Done, "Durable once answered."),
+        Method("Finish", FinishParameters, Done, "The run has ended. Durable once answered."),
+        Method("FailedKeys", FailedKeysParameters, FailedKeysReply, "Keys of the job's failed items."),
+    ),
+)

@@ -1,0 +1,1 @@
+"""Varlink over a Unix socket: listener, connection, dispatch, handlers."""

@@ -1,0 +1,1 @@
+"""Starts runs in slots and workers, and reports how they end."""

@@ -1,0 +1,85 @@
+"""What the supervisor needs of a runner. The concrete ones are chosen in main alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from msgspec import Struct
+
+from jobkeepd.core.model import Exit, Identity
+
+
+class LeaderOrder(Struct, frozen=True):
+    """Everything a slot needs to start a leader. Times in seconds, paths absolute."""
+
+    run: str  # unique name of this start; record files are called after it
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    cwd: str
+    umask: int
+    stdout: str  # opened with O_APPEND|O_CREAT, 0600
+    stderr: str
+    grace: float  # between TERM and KILL for what is left once the leader has ended
+
+
+class Execution(Protocol):
+    """One leader in one slot, from the moment its gate opened."""
+
+    @property
+    def leader(self) -> Identity: ...
+
+    async def exited(self) -> Exit | None:
+        """Wait until the leader has ended; None if slot and spawner are gone without a record of it."""
+
+    async def drained(self) -> None:
+        """Wait until ECHILD proved that nothing of the run is left, or until the slot is gone."""
+
+    async def signal(self, number: int) -> None:
+        """Send `number` to the leader's process group; does nothing once the leader has ended."""
+
+    async def end(self) -> None:
+        """Order SIGKILL for everything under the slot, again and again until nothing is left."""
+
+
+class Slot(Protocol):
+    """A shim: one leader at a time."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def alive(self) -> bool: ...
+
+    async def start(self, order: LeaderOrder) -> Execution:
+        """Start the leader. Raises StartFailed; then nothing of it ever ran."""
+
+    async def retire(self) -> None:
+        """Let the shim end once it is idle. Never raises."""
+
+
+class FoundSlot(Struct, frozen=True):
+    """A slot met again after a daemon restart, or the records it left.
+
+    `run` is what it last accepted, with `execution` if that has not drained yet; `exit` is set when the leader's
+    end is on record.
+    """
+
+    name: str
+    slot: Slot | None  # None: the shim is gone
+    run: str | None
+    execution: Execution | None
+    exit: Exit | None
+
+
+class SlotSource(Protocol):
+    """Makes slots (through the spawner) and finds them again."""
+
+    async def open(self) -> Slot:
+        """A fresh slot. Raises StartFailed(stage="slot") when the spawner cannot fork one."""
+
+    async def find(self) -> list[FoundSlot]:
+        """Dial every slot of the runtime directory, in parallel, within one deadline."""
+
+    async def forget(self, run: str) -> None:
+        """Remove the records of a run whose end is committed."""

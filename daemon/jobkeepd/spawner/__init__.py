@@ -1,0 +1,1 @@
+"""The stdlib-only processes that fork: spawner, shim and the records they leave."""

@@ -1,0 +1,1 @@
+"""Current truth and its journal, in one transaction."""

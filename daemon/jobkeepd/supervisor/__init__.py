@@ -1,0 +1,1 @@
+"""Owns every active job as a task."""
