@@ -1,0 +1,111 @@
+"""Every transition of a job, in one table, and the actions people may take because of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Literal, get_args
+
+from jobkeep.protocol.vocabulary import ENDED_STATES, JobState
+from msgspec import Struct
+
+# What can happen to a job. The first four are people's wishes, the others facts.
+Event = Literal[
+    "cancel", "resume", "restart", "due",
+    "start", "succeed", "fail", "fail_for_good", "stopped", "interrupt", "lose", "lose_for_good",
+]  # fmt: skip
+EVENTS: Final = get_args(Event)
+STATES: Final = get_args(JobState)
+
+# A pair that is not here is illegal. `fail` and `lose` are those that policy lets run again (a retry is
+# `scheduled` until its backoff is over); the `_for_good` ones end the job. `stopped` is a run that ended
+# because it was asked to: by cancel, which ends the job, or by restart, which queues it again.
+TRANSITIONS: Final[Mapping[tuple[JobState, Event], JobState]] = {
+    ("scheduled", "due"): "queued",
+    ("scheduled", "cancel"): "cancelled",
+    ("queued", "start"): "running",
+    ("queued", "cancel"): "cancelled",
+    # a run that could not be started at all
+    ("queued", "fail"): "scheduled",
+    ("queued", "fail_for_good"): "failed",
+    ("queued", "interrupt"): "queued",
+    ("queued", "lose"): "queued",
+    ("queued", "lose_for_good"): "failed",
+    ("running", "succeed"): "succeeded",
+    ("running", "fail"): "scheduled",
+    ("running", "fail_for_good"): "failed",
+    ("running", "interrupt"): "queued",
+    ("running", "lose"): "queued",
+    ("running", "lose_for_good"): "failed",
+    ("running", "cancel"): "cancelling",
+    ("running", "restart"): "running",
+    ("running", "stopped"): "queued",
+    ("cancelling", "cancel"): "cancelling",
+    # the run may win the race against its cancellation: what it achieved stays true
+    ("cancelling", "succeed"): "succeeded",
+    ("cancelling", "fail"): "cancelled",
+    ("cancelling", "fail_for_good"): "cancelled",
+    ("cancelling", "stopped"): "cancelled",
+    ("cancelling", "interrupt"): "cancelled",
+    ("cancelling", "lose"): "cancelled",
+    ("cancelling", "lose_for_good"): "cancelled",
+    ("failed", "resume"): "queued",
+    ("cancelled", "resume"): "queued",
+}
+
+
+def advance(state: JobState, event: Event) -> JobState | None:
+    """Where `event` leads from `state`; None where it is illegal."""
+    return TRANSITIONS.get((state, event))
+
+
+def sources(event: Event) -> tuple[JobState, ...]:
+    """The states in which `event` is legal: the guard of the write that records it."""
+    return tuple(state for state, candidate in TRANSITIONS if candidate == event)
+
+
+class Verdict(Struct, frozen=True):
+    """Whether a verb is allowed; `reason` completes 'cannot VERB: …' where it is not."""
+
+    allowed: bool
+    reason: str | None = None
+
+
+_ALLOWED: Final = Verdict(True)
+_ENDED_WORDS: Final[Mapping[JobState, str]] = {
+    "succeeded": "the job has succeeded",
+    "failed": "the job has failed",
+    "cancelled": "the job was cancelled",
+}
+
+
+def may_cancel(state: JobState) -> Verdict:
+    if advance(state, "cancel"):
+        return _ALLOWED
+    return Verdict(False, f"{_ENDED_WORDS[state]} already")
+
+
+def may_resume(state: JobState) -> Verdict:
+    if advance(state, "resume"):
+        return _ALLOWED
+    if state in ENDED_STATES:
+        return Verdict(False, "the job has succeeded; submit it again to run it again")
+    return Verdict(False, f"the job is {state}; only failed and cancelled jobs are resumed")
+
+
+def may_restart(state: JobState) -> Verdict:
+    if advance(state, "restart"):
+        return _ALLOWED
+    if state == "cancelling":
+        return Verdict(False, "the job is being cancelled")
+    if advance(state, "resume"):
+        return Verdict(False, f"{_ENDED_WORDS[state]}; use resume")
+    return Verdict(False, f"the job is {state}; only running jobs are restarted")
+
+
+def may_resume_failed_items(state: JobState, failed_items: int) -> Verdict:
+    """As resume, and for a job that succeeded too: its failed items are what there is left to do."""
+    if failed_items == 0:
+        return Verdict(False, "the job has no failed items")
+    if state in ENDED_STATES:
+        return _ALLOWED
+    return may_resume(state)
