@@ -111,3 +111,24 @@ class AlreadyRunning(DaemonError):
         super().__init__(f"{state_dir} is in use by {who}")
         self.state_dir = state_dir
         self.pid = pid
+
+
+class UnknownWorker(DaemonError):
+    """No such seat, or the wrong cookie."""
+
+    def __init__(self, worker: str) -> None:
+        super().__init__(f"no worker {worker} is expected")
+        self.worker = worker
+
+
+class UnknownQueue(DaemonError):
+    """The queue is not configured."""
+
+    def __init__(self, queue: str, known: list[str]) -> None:
+        super().__init__(f"no queue {queue}")
+        self.queue = queue
+        self.known = known
+
+
+class ShuttingDown(DaemonError):
+    """The daemon takes nothing on any more."""

@@ -1,0 +1,124 @@
+"""What handlers need of the daemon: ports, filled in by main."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from jobkeep.protocol import worker as wire
+from jobkeep.protocol.jobs import Progress
+from jobkeep.protocol.vocabulary import Health, OnConflict
+from jobkeepd.clock import Clock
+from jobkeepd.core.model import Job, Peer
+from jobkeepd.store.base import Store
+from jobkeepd.store.changes import NewJob, Submitted
+from jobkeepd.supervisor.feed import Feed
+from msgspec import Struct
+
+
+class Live(Struct, frozen=True):
+    """What is known of a running job beyond the store. Ages in seconds; None where there is no such sign."""
+
+    progress: Progress
+    heartbeat_age: float | None
+    health: Health
+    stuck_for: float | None
+
+
+class Jobs(Protocol):
+    """The supervisor, as people's verbs. All raise the errors of store/changes.py."""
+
+    async def submit(
+        self,
+        jobs: tuple[NewJob, ...],
+        environments: tuple[tuple[str, bytes], ...],
+        by: Peer,
+        *,
+        request: str | None,
+        digest: str,
+        on_conflict: OnConflict,
+    ) -> Submitted: ...
+
+    async def cancel(self, job: str, by: Peer, *, force: bool, reason: str | None) -> Job: ...
+
+    async def resume(self, job: str, by: Peer, *, failed_items: bool, reason: str | None) -> Job: ...
+
+    async def restart(self, job: str, by: Peer, *, from_start: bool, reason: str | None) -> Job: ...
+
+    async def wait(self, ids: Sequence[str], any: bool, timeout: float | None) -> list[Job]:
+        """Those of the jobs that have ended: all of them, or at least one with `any`, or fewer after the timeout."""
+
+    def live(self, job: Job) -> Live | None:
+        """None unless the job has an open run here."""
+
+
+class Worker(Protocol):
+    """A connected worker, as handlers see it; closing its connection means `detached`."""
+
+    def detached(self) -> None: ...
+
+
+class Workers(Protocol):
+    """Where workers report. Calls that return an Awaitable take effect at once; awaiting means: durable.
+
+    All but `attach` raise errors.StaleToken for a run or fence that is not current.
+    """
+
+    def attach(
+        self, hello: wire.AttachParameters, peer: Peer, send: Callable[[wire.Order], None], close: Callable[[], None]
+    ) -> Worker:
+        """`send` writes one order to the worker, `close` drops the connection (used when the worker dials again).
+
+        Raises errors.UnknownWorker.
+        """
+
+    def beat(self, report: wire.BeatParameters) -> None: ...
+
+    def progress(self, report: wire.ProgressParameters) -> None: ...
+
+    def checkpoint(self, report: wire.CheckpointParameters) -> Awaitable[None]: ...
+
+    def finish(self, report: wire.FinishParameters) -> Awaitable[None]: ...
+
+    async def failed_keys(self, report: wire.FailedKeysParameters) -> list[wire.ItemKey]: ...
+
+
+class Queue(Struct, frozen=True):
+    limit: int
+    running: int
+    queued: int
+
+
+class Host(Protocol):
+    """The daemon as a process."""
+
+    def status(self) -> HostStatus: ...
+
+    def stop(self) -> None:
+        """Begin to end; returns at once."""
+
+
+class HostStatus(Struct, frozen=True):
+    version: str
+    pid: int
+    uptime: float
+    rss_bytes: int
+    socket: str
+    state_dir: str
+    runtime_dir: str
+    sqlite_version: str
+    limits: dict[str, int]  # queue -> limit
+
+
+class Services(Struct, frozen=True):
+    """Everything a handler can reach."""
+
+    store: Store
+    jobs: Jobs
+    workers: Workers
+    feed: Feed
+    host: Host
+    clock: Clock
+    new_id: Callable[[], str]  # draws a job id
+    log_dir: str  # runs' output: LOG_DIR/JOB/NUMBER.stdout and .stderr
+    queues: Callable[[], Sequence[str]]  # known queue names

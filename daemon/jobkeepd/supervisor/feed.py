@@ -1,0 +1,53 @@
+"""In-memory fan-out of the journal: bounded for every subscriber, gap-free for those who keep up."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from jobkeepd.core.model import Entry
+
+
+class Subscription:
+    """What one watcher has not read yet. `wake` is called when there is something new."""
+
+    def __init__(self, wake: Callable[[], None], capacity: int) -> None:
+        self._entries: deque[Entry] = deque()
+        self._wake = wake
+        self._capacity = capacity
+        self.overflowed = False  # entries were dropped: the watcher must read them from the store
+
+    def push(self, entries: Sequence[Entry]) -> None:
+        if self.overflowed:
+            return
+        if len(self._entries) + len(entries) > self._capacity:
+            self.overflowed = True
+            self._entries.clear()
+        else:
+            self._entries.extend(entries)
+        self._wake()
+
+    def take(self) -> list[Entry]:
+        taken = list(self._entries)
+        self._entries.clear()
+        return taken
+
+
+class Feed:
+    """Publishes journal entries, in order, after their commit."""
+
+    def __init__(self, capacity: int = 1024) -> None:
+        self._capacity = capacity
+        self._subscriptions: set[Subscription] = set()
+
+    def publish(self, entries: Sequence[Entry]) -> None:
+        for subscription in tuple(self._subscriptions):
+            subscription.push(entries)
+
+    def subscribe(self, wake: Callable[[], None]) -> Subscription:
+        subscription = Subscription(wake, self._capacity)
+        self._subscriptions.add(subscription)
+        return subscription
+
+    def unsubscribe(self, subscription: Subscription) -> None:
+        self._subscriptions.discard(subscription)
