@@ -1,0 +1,44 @@
+"""What becomes of a run that was open when the daemon last ended: evidence in, one decision out."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from jobkeepd.core.model import Exit, Job
+
+Fate = Literal["adopt", "record_exit", "record_result", "requeue", "lost", "rebooted"]
+
+
+class Evidence(Struct, frozen=True):
+    """What the runtime and spool directories, and the slots themselves, say of one run's seat."""
+
+    same_boot: bool
+    slot_alive: bool
+    accepted: bool  # the slot (or its records) has accepted this run; for a function: the worker lives there
+    leader_alive: bool
+    exit: Exit | None = None  # of the leader
+    result_spooled: bool = False
+
+
+class Recovery(Struct, frozen=True):
+    fate: Fate
+    why: str
+
+
+def decide_recovery(job: Job, seen: Evidence) -> Recovery:
+    """Never 'requeue' unless it is proven that nothing ran; never 'lost' while anything may live."""
+    if seen.result_spooled:
+        return Recovery("record_result", "the worker left its result in the spool")
+    if not seen.same_boot:
+        return Recovery("rebooted", "the host was restarted since")
+    if seen.leader_alive and seen.accepted:
+        return Recovery("adopt", "its process is alive")
+    if seen.exit is not None and seen.accepted:
+        return Recovery("record_exit", "its exit is on record")
+    if seen.slot_alive:
+        return Recovery("requeue", "its slot is alive and never accepted it")
+    if not seen.accepted and job.run is not None and job.run.state == "starting":
+        return Recovery("requeue", "no trace of a start, and its slot is gone")
+    return Recovery("lost", "it had started, and nobody saw its end")
