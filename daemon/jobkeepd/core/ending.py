@@ -10,7 +10,7 @@ from jobkeep.protocol.vocabulary import JobState, OnLost, RunOutcome
 from msgspec import Raw, Struct
 
 from jobkeepd.core.lifecycle import Event, advance
-from jobkeepd.core.model import Exit, Job
+from jobkeepd.core.model import Exit, Job, Usage
 from jobkeepd.core.retry import retry_delay
 
 POISON_LIMIT = 3  # policy resumes in a row without progress
@@ -84,6 +84,7 @@ class Decision(Struct, frozen=True):
     reason: str | None = None
     error: ErrorInfo | None = None
     result: Raw | None = None
+    usage: Usage | None = None
     charge: bool = False
     due_at: float | None = None
     from_start: bool = False
@@ -107,7 +108,8 @@ def decide(job: Job, end: RunEnd, timed_out: float | None, policy: Policy) -> De
         case Finished(outcome="succeeded"):
             return Decision("succeeded", _next(job, "succeed"), end.ended_at, result=end.result)
         case Exited(exit=Exit(status=0), terminated=False):
-            return Decision("succeeded", _next(job, "succeed"), end.exit.ended_at, status=0)
+            at, usage = end.exit.ended_at, end.exit.usage
+            return Decision("succeeded", _next(job, "succeed"), at, status=0, usage=usage)
         case NeverSent():
             return Decision(
                 "interrupted", _next(job, "interrupt"), end.ended_at, reason="never started: its seat was lost"

@@ -1,13 +1,15 @@
-"""What the supervisor needs of a runner. The concrete ones are chosen in main alone."""
+"""What the supervisor needs of a runner, and a runner of slots. The concrete ones are chosen in main alone."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from jobkeep.protocol.jobs import Progress
+from jobkeepd.core.admission import Need
+from jobkeepd.core.ending import RunEnd
+from jobkeepd.core.model import Exit, Identity, Job, RunRef, SavedCheckpoint
 from msgspec import Struct
-
-from jobkeepd.core.model import Exit, Identity
 
 
 class LeaderOrder(Struct, frozen=True):
@@ -83,3 +85,69 @@ class SlotSource(Protocol):
 
     async def forget(self, run: str) -> None:
         """Remove the records of a run whose end is committed."""
+
+
+class Launch(Struct, frozen=True):
+    """One run, ready to be sent to a seat."""
+
+    job: Job  # with its open run
+    checkpoint: SavedCheckpoint
+    environment: Mapping[str, str]
+
+
+class Signs(Struct):
+    """The newest signs of life of one run. Written by the seat, read by whoever asks."""
+
+    progress: Progress
+    beat_at: float | None = None  # monotonic
+    ticks: int | None = None
+    moved_at: float = 0.0  # monotonic: when progress last changed
+
+
+class Seat(Protocol):
+    """A slot or a worker: takes one run at a time."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def need(self) -> Need: ...
+
+    @property
+    def usable(self) -> bool:
+        """Whether another run may be sent to it."""
+
+    @property
+    def signs(self) -> Signs | None: ...
+
+    async def run(self, launch: Launch, started: Callable[[Identity | None], None]) -> RunEnd:
+        """Send the run and wait for its end; nothing of it is left when this returns.
+
+        `started` is called at the latest when the run is known to have passed its gate. Cancelling the call leaves the
+        run alone (the daemon ends, the run goes on).
+        """
+
+    async def rejoin(self, launch: Launch) -> RunEnd:
+        """Wait for the end of a run that an earlier daemon sent here."""
+
+    def settle(self, run: RunRef) -> None:
+        """The end of `run` is durable: whoever waits to hear so is told, and its records may go."""
+
+    async def ask(self, reason: str) -> None:
+        """Ask the current run to stop: cooperatively if it can listen, with SIGTERM otherwise."""
+
+    async def terminate(self) -> None:
+        """SIGTERM for the current run, or for the worker that runs it."""
+
+    async def kill(self) -> None:
+        """SIGKILL for everything of the current run."""
+
+
+class Runner(Protocol):
+    """Seats, pooled by what they can take."""
+
+    async def acquire(self, need: Need, environment: Mapping[str, str]) -> Seat:
+        """An idle seat, or a new one. Raises StartFailed."""
+
+    def release(self, seat: Seat) -> None:
+        """The seat is idle again; an unusable one is dropped."""

@@ -1,0 +1,116 @@
+"""A seat for commands: one slot, whose leader is the command itself."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+
+from jobkeep.protocol.jobs import Progress
+
+from jobkeepd.core.admission import COMMAND, Need
+from jobkeepd.core.ending import Exited, Gone, NeverSent, NotStarted, RunEnd
+from jobkeepd.core.model import Identity, RunRef
+from jobkeepd.errors import StartFailed
+from jobkeepd.runner.base import Execution, LeaderOrder, Launch, Signs, Slot
+from jobkeepd.runner.environment import job_environment, run_variables
+from jobkeepd.runner.surroundings import Surroundings
+
+
+class CommandSeat:
+    """Runs one command after the other in its slot."""
+
+    def __init__(self, slot: Slot, surroundings: Surroundings) -> None:
+        self._slot = slot
+        self._directories = surroundings.directories
+        self._clock = surroundings.clock
+        self._forget = surroundings.forget
+        self._grace = surroundings.grace
+        self._execution: Execution | None = None
+        self._terminated = False
+        self.signs: Signs | None = None
+
+    @property
+    def name(self) -> str:
+        return self._slot.name
+
+    @property
+    def need(self) -> Need:
+        return COMMAND
+
+    @property
+    def usable(self) -> bool:
+        return self._slot.alive
+
+    async def run(self, launch: Launch, started: Callable[[Identity | None], None]) -> RunEnd:
+        self._terminated = False
+        self.signs = Signs(Progress(), moved_at=self._clock.monotonic())
+        try:
+            self._execution = await self._slot.start(self._order(launch))
+        except StartFailed as failed:
+            if failed.stage == "slot":
+                return NeverSent(self._clock.now())
+            return NotStarted(str(failed), self._clock.now())
+        started(self._execution.leader)
+        return await self._until_drained(self._execution)
+
+    async def rejoin(self, launch: Launch) -> RunEnd:
+        assert self._execution is not None
+        self.signs = Signs(launch.job.progress, moved_at=self._clock.monotonic())
+        return await self._until_drained(self._execution)
+
+    def adopt(self, execution: Execution) -> None:
+        """Take over a leader that an earlier daemon started in this slot."""
+        self._execution = execution
+
+    async def _until_drained(self, execution: Execution) -> RunEnd:
+        exit = await execution.exited()
+        await execution.drained()
+        self._execution = None
+        if exit is None:
+            return Gone(self._clock.now())
+        return Exited(exit, terminated=self._terminated)
+
+    def _order(self, launch: Launch) -> LeaderOrder:
+        job = launch.job
+        run = job.run
+        assert run is not None and job.spec.command is not None
+        stdout, stderr = self._directories.output(job.id, run.number)
+        prepare_output(stdout)
+        own = run_variables(self._directories, job.id, run.number, run.cookie)
+        return LeaderOrder(
+            run=job.ref.id,
+            argv=tuple(job.spec.command),
+            env=job_environment(launch.environment, job.spec.env, own),
+            cwd=job.spec.cwd or self._directories.state,
+            umask=job.spec.umask,
+            stdout=stdout,
+            stderr=stderr,
+            grace=self._grace if job.spec.grace_s is None else job.spec.grace_s,
+        )
+
+    def settle(self, run: RunRef) -> None:
+        self._forget(run.id)
+
+    async def ask(self, reason: str) -> None:
+        await self.terminate()  # a command has no other way to hear of it
+
+    async def terminate(self) -> None:
+        self._terminated = True
+        if self._execution is not None:
+            await self._execution.signal(signal.SIGTERM)
+
+    async def kill(self) -> None:
+        self._terminated = True
+        if self._execution is not None:
+            await self._execution.end()
+
+
+def prepare_output(path: str) -> None:
+    """Make the job's log directory; whether the file can be opened is the slot's to find out."""
+    try:
+        os.mkdir(os.path.dirname(path), 0o700)
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise StartFailed("output", f"cannot create {os.path.dirname(path)}: {error.strerror}", error.errno) from error

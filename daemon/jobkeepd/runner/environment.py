@@ -1,0 +1,56 @@
+"""Pure: the argv and environment of a run, and where its output goes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+# What must not leak from the submitter or the daemon into a job.
+PRIVATE_PREFIXES = ("JOBKEEP_", "LISTEN_")
+PRIVATE_NAMES = frozenset({"NOTIFY_SOCKET", "INVOCATION_ID", "WATCHDOG_USEC", "WATCHDOG_PID"})
+
+
+class Directories(Struct, frozen=True):
+    """Absolute paths, existing."""
+
+    socket: str
+    logs: str
+    spool: str
+    state: str
+
+    def output(self, job: str, number: int) -> tuple[str, str]:
+        """The files of stdout and stderr of a run."""
+        base = f"{self.logs}/{job}/{number}"
+        return f"{base}.stdout", f"{base}.stderr"
+
+
+def cleaned(environment: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name: value
+        for name, value in environment.items()
+        if name not in PRIVATE_NAMES and not name.startswith(PRIVATE_PREFIXES)
+    }
+
+
+def job_environment(inherited: Mapping[str, str], explicit: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:
+    """What a command sees: the submitter's environment, then `--env`, then jobkeep's own variables."""
+    return {**cleaned(inherited), **explicit, **own}
+
+
+def run_variables(directories: Directories, job: str, number: int, cookie: str) -> dict[str, str]:
+    return {
+        "JOBKEEP_SOCKET": directories.socket,
+        "JOBKEEP_JOB": job,
+        "JOBKEEP_RUN": str(number),
+        "JOBKEEP_COOKIE": cookie,
+    }
+
+
+def worker_variables(directories: Directories, seat: str, cookie: str) -> dict[str, str]:
+    return {
+        "JOBKEEP_SOCKET": directories.socket,
+        "JOBKEEP_SEAT": seat,
+        "JOBKEEP_COOKIE": cookie,
+        "JOBKEEP_SPOOL": directories.spool,
+    }

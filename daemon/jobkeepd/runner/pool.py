@@ -1,0 +1,129 @@
+"""The runner: seats by what they can take, made on demand, kept while they are useful."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import anyio
+import anyio.abc
+import structlog
+
+from jobkeepd.core.admission import COMMAND, Need
+from jobkeepd.errors import StartFailed
+from jobkeepd.runner.base import Execution, LeaderOrder, Seat, Slot, SlotSource
+from jobkeepd.runner.command_seat import CommandSeat
+from jobkeepd.runner.environment import job_environment, worker_variables
+from jobkeepd.runner.surroundings import Surroundings
+from jobkeepd.runner.worker_seat import WorkerSeat
+
+log = structlog.get_logger()
+
+
+class Pool:
+    """Implements Runner over a source of slots."""
+
+    def __init__(
+        self, slots: SlotSource, surroundings: Surroundings, tasks: anyio.abc.TaskGroup, max_idle: int
+    ) -> None:
+        self._slots = slots
+        self._surroundings = surroundings
+        self._tasks = tasks
+        self._max_idle = max_idle
+        self._idle: dict[Need, list[Seat]] = {}
+        self.workers: dict[str, WorkerSeat] = {}  # by name, all that live
+
+    async def acquire(self, need: Need, environment: Mapping[str, str]) -> Seat:
+        idle = self._idle.get(need, [])
+        while idle:
+            seat = idle.pop()  # the one used last is the warmest
+            if seat.usable:
+                return seat
+        if need == COMMAND:
+            return CommandSeat(await self._slots.open(), self._surroundings)
+        return await self._start_worker(need, environment)
+
+    def release(self, seat: Seat) -> None:
+        if seat.usable:
+            self._idle.setdefault(seat.need, []).append(seat)
+        self.trim_once()
+
+    def trim_once(self) -> None:
+        """Let go of idle seats: those over the number worth keeping, and workers idle for too long."""
+        now = self._surroundings.clock.monotonic()
+        timeout = self._surroundings.settings.idle_timeout
+        for need, seats in list(self._idle.items()):
+            kept: list[Seat] = []
+            for seat in reversed(seats):
+                stale = isinstance(seat, WorkerSeat) and now - seat.idle_since > timeout
+                if seat.usable and not stale and len(kept) < self._max_idle:
+                    kept.append(seat)
+                elif isinstance(seat, WorkerSeat):
+                    seat.retire()
+            kept.reverse()
+            if kept:
+                self._idle[need] = kept
+            else:
+                del self._idle[need]
+
+    async def _start_worker(self, need: Need, environment: Mapping[str, str]) -> Seat:
+        slot = await self._slots.open()
+        try:
+            execution = await slot.start(self._worker_order(need, slot.name, environment))
+        except StartFailed:
+            await slot.retire()
+            raise
+        seat = self._keep(WorkerSeat(need, slot, execution, self._surroundings))
+        try:
+            await seat.ready()
+        except StartFailed as failed:
+            raise StartFailed("worker", f"{failed}{self._last_line(slot.name)}") from None
+        return seat
+
+    def adopt(self, need: Need, slot: Slot, execution: Execution) -> WorkerSeat:
+        """A worker that an earlier daemon started; it will dial by itself."""
+        return self._keep(WorkerSeat(need, slot, execution, self._surroundings))
+
+    def _keep(self, seat: WorkerSeat) -> WorkerSeat:
+        self.workers[seat.name] = seat
+        self._tasks.start_soon(self._watch, seat, name=f"worker {seat.name}")
+        return seat
+
+    async def _watch(self, seat: WorkerSeat) -> None:
+        await seat.watch()
+        del self.workers[seat.name]
+        self._surroundings.forget(worker_run(seat.name))
+        log.info("worker_ended", seat=seat.name)
+
+    def _worker_order(self, need: Need, seat: str, environment: Mapping[str, str]) -> LeaderOrder:
+        directories = self._surroundings.directories
+        assert need.python is not None and need.cwd is not None
+        own = worker_variables(directories, seat, self._surroundings.worker_cookie(seat))
+        path = worker_log(directories.logs, seat)
+        return LeaderOrder(
+            run=worker_run(seat),
+            argv=(need.python, "-m", "jobkeep.worker"),
+            env=job_environment(environment, dict(need.env), own),
+            cwd=need.cwd,
+            umask=need.umask,
+            stdout=path,
+            stderr=path,
+            grace=self._surroundings.grace,
+        )
+
+    def _last_line(self, seat: str) -> str:
+        """Why a worker did not start is mostly in its last line, such as 'No module named jobkeep'."""
+        try:
+            with open(worker_log(self._surroundings.directories.logs, seat), "rb") as file:
+                lines = file.read(65536).decode(errors="replace").strip().splitlines()
+        except OSError:
+            return ""
+        return f": {lines[-1]}" if lines else ""
+
+
+def worker_run(seat: str) -> str:
+    """What a worker's records are called."""
+    return f"worker-{seat}"
+
+
+def worker_log(logs: str, seat: str) -> str:
+    return f"{logs}/workers/{seat}.log"

@@ -1,0 +1,228 @@
+"""A seat for functions: a slot whose leader is a worker, which takes run after run over its own connection."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+
+import anyio
+from jobkeep.protocol import worker as wire
+from jobkeep.protocol.jobs import Progress
+from jobkeep.protocol.vocabulary import PROTOCOL_VERSION
+from msgspec import Raw, json
+
+from jobkeepd.core.admission import Need
+from jobkeepd.core.ending import Finished, Gone, NeverSent, NotStarted, RunEnd, WorkerDied
+from jobkeepd.core.model import Exit, Identity, Job, RunRef
+from jobkeepd.errors import StartFailed
+from jobkeepd.runner.base import Execution, Launch, Signs, Slot
+from jobkeepd.runner.command_seat import prepare_output
+from jobkeepd.runner.surroundings import Surroundings
+
+# A dead worker's last words may still be in its socket when its exit is known: they are read in this time.
+LAST_WORDS = 0.2
+
+
+class Current:
+    """The run a worker has, from its order to its end."""
+
+    def __init__(self, job: Job, now: float) -> None:
+        self.job = job
+        self.ref = job.ref
+        self.signs = Signs(job.progress, moved_at=now)
+        self.end: RunEnd | None = None
+        self.ended = anyio.Event()
+
+    def conclude(self, end: RunEnd) -> None:
+        if self.end is None:
+            self.end = end
+            self.ended.set()
+
+
+class WorkerSeat:
+    """One worker process. `attach`, `finish` and the like are called as its messages arrive."""
+
+    def __init__(self, need: Need, slot: Slot, execution: Execution, surroundings: Surroundings) -> None:
+        self._need = need
+        self._slot = slot
+        self._execution = execution
+        self._surroundings = surroundings
+        self._send: Callable[[wire.Order], None] | None = None
+        self._close: Callable[[], None] | None = None
+        self._attached = anyio.Event()
+        self._dead = anyio.Event()
+        self._exit: Exit | None = None
+        self._broken = False  # it must not take another run
+        self._unsettled: dict[str, anyio.Event] = {}
+        self.current: Current | None = None
+        self.idle_since = surroundings.clock.monotonic()
+
+    @property
+    def name(self) -> str:
+        return self._slot.name
+
+    @property
+    def need(self) -> Need:
+        return self._need
+
+    @property
+    def usable(self) -> bool:
+        return not self._broken and not self._dead.is_set() and self._slot.alive
+
+    @property
+    def dead(self) -> bool:
+        return self._dead.is_set()
+
+    @property
+    def signs(self) -> Signs | None:
+        return self.current.signs if self.current else None
+
+    # -- the process ---------------------------------------------------------------------------------------------
+
+    async def watch(self) -> None:
+        """Until the worker has ended and nothing of it is left; a run it had then ends with it."""
+        self._exit = await self._execution.exited()
+        self._broken = True
+        self._attached.set()
+        if self.current is not None:
+            with anyio.move_on_after(LAST_WORDS):
+                await self.current.ended.wait()
+        await self._execution.drained()
+        self._dead.set()
+        if self.current is not None:
+            now = self._surroundings.clock.now()
+            self.current.conclude(WorkerDied(self._exit) if self._exit else Gone(now))
+        await self._slot.retire()
+
+    async def ready(self) -> None:
+        """Until it has dialled. Raises StartFailed when it ends before, or takes too long."""
+        with anyio.move_on_after(self._surroundings.settings.start_timeout):
+            await self._attached.wait()
+        if self._send is None:
+            await self._execution.end()
+            how = "it ended at once" if self._broken else "it did not dial the daemon in time"
+            raise StartFailed("worker", f"worker of {self._need.python} did not start: {how}")
+
+    def attach(
+        self, hello: wire.AttachParameters, send: Callable[[wire.Order], None], close: Callable[[], None]
+    ) -> None:
+        """The worker has dialled, for the first time or again. What an older connection held is void."""
+        if self._close is not None:
+            self._close()
+        if hello.protocol != PROTOCOL_VERSION:
+            self._broken = True
+        self._send, self._close = send, close
+        self._attached.set()
+        current = self.current
+        if current is not None and hello.run != current.ref.id:
+            # It was sent over a connection that died: the worker never got it.
+            current.conclude(NeverSent(self._surroundings.clock.now()))
+
+    def detached(self, send: Callable[[wire.Order], None]) -> None:
+        if self._send is send:
+            self._send = self._close = None
+
+    def retire(self) -> None:
+        """Let it end; it is idle."""
+        self._broken = True
+        if self._send is not None:
+            self._send(wire.Order("retire"))
+
+    # -- one run -------------------------------------------------------------------------------------------------
+
+    async def run(self, launch: Launch, started: Callable[[Identity | None], None]) -> RunEnd:
+        surroundings = self._surroundings
+        if self._send is None or not self.usable:
+            return NeverSent(surroundings.clock.now())
+        current = self.current = Current(launch.job, surroundings.clock.monotonic())
+        try:
+            order = run_order(launch, surroundings)
+        except StartFailed as failed:
+            self.current = None
+            return NotStarted(str(failed), surroundings.clock.now())
+        self._send(wire.Order("run", order))
+        started(None)
+        return await self._until_ended(current)
+
+    async def rejoin(self, launch: Launch) -> RunEnd:
+        current = self.current = Current(launch.job, self._surroundings.clock.monotonic())
+        return await self._until_ended(current)
+
+    async def _until_ended(self, current: Current) -> RunEnd:
+        await current.ended.wait()
+        if self._broken:
+            # It leaves threads or children behind, or is on its way out: nothing of it may outlive the run.
+            await self._execution.end()
+            await self._dead.wait()
+        self.current = None
+        self.idle_since = self._surroundings.clock.monotonic()
+        assert current.end is not None
+        return current.end
+
+    def finish(self, report: wire.FinishParameters) -> anyio.Event:
+        """Take the worker's word for the end of its run; the event is set once that is durable."""
+        settled = self._unsettled.setdefault(report.run, anyio.Event())
+        if not report.clean or report.retire:
+            self._broken = True
+        assert self.current is not None
+        self.current.conclude(
+            Finished(
+                report.outcome,
+                self._surroundings.clock.now(),
+                result=report.result if report.outcome == "succeeded" else None,
+                error=report.error,
+                reason=report.reason,
+            )
+        )
+        return settled
+
+    def settle(self, run: RunRef) -> None:
+        settled = self._unsettled.pop(run.id, None)
+        if settled is not None:
+            settled.set()
+
+    async def ask(self, reason: str) -> None:
+        if self.current is None:
+            return
+        if self._send is None:
+            await self.terminate()
+        else:
+            self._send(wire.Order("stop", reason=reason, target=self.current.ref.id))
+
+    async def terminate(self) -> None:
+        self._broken = True
+        await self._execution.signal(signal.SIGTERM)
+
+    async def kill(self) -> None:
+        self._broken = True
+        await self._execution.end()
+
+
+def run_order(launch: Launch, surroundings: Surroundings) -> wire.RunOrder:
+    job = launch.job
+    run = job.run
+    assert run is not None and job.spec.function is not None
+    stdout, stderr = surroundings.directories.output(job.id, run.number)
+    prepare_output(stdout)
+    progress: Progress = job.progress
+    return wire.RunOrder(
+        run=job.ref.id,
+        fence=run.fence,
+        function=job.spec.function,
+        arguments=Raw(json.encode(job.spec.arguments)),
+        job=job.id,
+        name=job.spec.name or job.spec.function,
+        number=run.number,
+        cookie=run.cookie,
+        stdout=stdout,
+        stderr=stderr,
+        cursor=launch.checkpoint.cursor,
+        state=launch.checkpoint.state,
+        checkpoint_seq=launch.checkpoint.seq,
+        tallies=progress.tallies,
+        done=progress.done,
+        total=progress.total,
+        failed_items=progress.failed_items,
+        only_failed=job.only_failed,
+        checkpoint_every=surroundings.checkpoint_every,
+    )

@@ -1,0 +1,70 @@
+"""One run at its seat: start it, time it, stop it, wait for its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import anyio
+
+from jobkeepd.core.ending import RunEnd
+from jobkeepd.core.model import Identity
+from jobkeepd.runner.base import Launch, Seat
+
+# After SIGTERM a worker gets this long at most before SIGKILL: it was asked nicely before.
+LAST_CHANCE = 4.0
+
+
+class Attempt:
+    """One run from its start to its end."""
+
+    def __init__(self, seat: Seat, grace: float, timeout: float | None) -> None:
+        self.seat = seat
+        self.timed_out: float | None = None
+        self._grace = grace
+        self._timeout = timeout
+        self._ended = anyio.Event()
+        self._stopping = False
+
+    async def run(self, launch: Launch, started: Callable[[Identity | None], None], rejoin: bool) -> RunEnd:
+        try:
+            if self._timeout is None:
+                return await self._run(launch, started, rejoin)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._time_out, self._timeout, name=f"timeout of {launch.job.id}")
+                end = await self._run(launch, started, rejoin)
+                tasks.cancel_scope.cancel()
+            return end
+        finally:
+            self._ended.set()
+
+    async def _run(self, launch: Launch, started: Callable[[Identity | None], None], rejoin: bool) -> RunEnd:
+        if rejoin:
+            return await self.seat.rejoin(launch)
+        return await self.seat.run(launch, started)
+
+    async def _time_out(self, timeout: float) -> None:
+        await anyio.sleep(timeout)
+        self.timed_out = timeout
+        await self.stop("timeout", force=False)
+
+    async def stop(self, reason: str, force: bool) -> None:
+        """Cooperative, then SIGTERM, then SIGKILL of the whole tree; `force` goes to the last at once."""
+        if force:
+            await self.seat.kill()
+            return
+        if self._stopping:
+            return
+        self._stopping = True
+        await self.seat.ask(reason)
+        if await self._ends_within(self._grace):
+            return
+        if self.seat.need.is_function:
+            await self.seat.terminate()
+            if await self._ends_within(min(self._grace, LAST_CHANCE)):
+                return
+        await self.seat.kill()
+
+    async def _ends_within(self, seconds: float) -> bool:
+        with anyio.move_on_after(seconds):
+            await self._ended.wait()
+        return self._ended.is_set()
