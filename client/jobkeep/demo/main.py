@@ -1,0 +1,72 @@
+"""The story of the demo, and the claims that it checks at its end."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sysconfig
+import tempfile
+from pathlib import Path
+
+from jobkeep.demo.claims import Claim, check
+from jobkeep.demo.plain import PlainPass
+from jobkeep.demo.private_daemon import PrivateDaemon
+from jobkeep.demo.screen import Screen
+from jobkeep.demo.story import Story
+
+EVERY = 5  # items between two checkpoints
+SUGGESTIONS = """
+The daemon goes on. Look around:
+  export JOBKEEP_SOCKET=SOCKET_PATH
+  jobkeep ls
+  jobkeep show ID              the job, with its tallies and runs
+  jobkeep history ID           what happened to it, entry by entry
+  jobkeep sql 'SELECT id, state, attempt, done, failed_items FROM job_status'
+  jobkeep run -- sh -c 'echo hello from a job'
+and end it with
+  jobkeep daemon stop && rm -r HOME_PATH"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the demo; 0 when every claim holds."""
+    parser = argparse.ArgumentParser(prog="jobkeep demo", description="A real batch, killed twice, that loses nothing.")
+    parser.add_argument("--keep", action="store_true", help="leave the daemon running, for looking around")
+    options = parser.parse_args(argv)
+    home = Path(tempfile.mkdtemp(prefix="jobkeep-demo-"))
+    daemon = PrivateDaemon(home)
+    screen = Screen()
+    try:
+        claims = run(daemon, screen)
+        report(screen, claims)
+        if options.keep:
+            suggest(screen, daemon)
+    except KeyboardInterrupt:
+        screen.say("interrupted")
+        return 130
+    finally:
+        if not options.keep:
+            daemon.stop()
+            shutil.rmtree(home, ignore_errors=True)
+    return 0 if all(claim.holds for claim in claims) else 1
+
+
+def run(daemon: PrivateDaemon, screen: Screen) -> list[Claim]:
+    """Let the batch go through its two deaths, beside a plain pass over the same files."""
+    root = Path(sysconfig.get_path("stdlib")).resolve()
+    screen.say(f"A private daemon works in {daemon.home}.")
+    with PlainPass(root) as plain:
+        ending = Story(daemon, screen, root, EVERY).tell()
+        screen.say("Waiting for the plain pass over the same files, to compare …")
+        return check(ending, plain.tallies(), EVERY)
+
+
+def report(screen: Screen, claims: list[Claim]) -> None:
+    screen.say()
+    for claim in claims:
+        screen.say(f"{'✓' if claim.holds else '✗'} {claim.sentence}")
+        for detail in claim.details:
+            screen.say(f"    {detail}")
+
+
+def suggest(screen: Screen, daemon: PrivateDaemon) -> None:
+    screen.say(SUGGESTIONS.replace("SOCKET_PATH", str(daemon.socket)).replace("HOME_PATH", str(daemon.home)))
