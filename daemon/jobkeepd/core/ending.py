@@ -84,10 +84,14 @@ class Decision(Struct, frozen=True):
     reason: str | None = None
     error: ErrorInfo | None = None
     result: Raw | None = None
-    usage: Usage | None = None
     charge: bool = False
     due_at: float | None = None
     from_start: bool = False
+
+
+def usage_of(end: RunEnd) -> Usage | None:
+    """What the leader used, where its parent saw its end."""
+    return end.exit.usage if isinstance(end, Exited | WorkerDied) else None
 
 
 def describe_status(status: int, subject: str = "") -> str:
@@ -108,8 +112,7 @@ def decide(job: Job, end: RunEnd, timed_out: float | None, policy: Policy) -> De
         case Finished(outcome="succeeded"):
             return Decision("succeeded", _next(job, "succeed"), end.ended_at, result=end.result)
         case Exited(exit=Exit(status=0), terminated=False):
-            at, usage = end.exit.ended_at, end.exit.usage
-            return Decision("succeeded", _next(job, "succeed"), at, status=0, usage=usage)
+            return Decision("succeeded", _next(job, "succeed"), end.exit.ended_at, status=0)
         case NeverSent():
             return Decision(
                 "interrupted", _next(job, "interrupt"), end.ended_at, reason="never started: its seat was lost"

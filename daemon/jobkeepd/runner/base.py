@@ -102,6 +102,7 @@ class Signs(Struct):
     beat_at: float | None = None  # monotonic
     ticks: int | None = None
     moved_at: float = 0.0  # monotonic: when progress last changed
+    unsaved: bool = False  # progress has changed since it was last stored
 
 
 class Seat(Protocol):

@@ -6,11 +6,12 @@ from typing import Literal, Protocol
 
 import anyio
 import structlog
+from msgspec.structs import replace
 
-from jobkeepd.core.ending import Decision, NotStarted, RunEnd, decide
-from jobkeepd.core.model import Identity, Job, Progress, SavedCheckpoint
+from jobkeepd.core.ending import Decision, NotStarted, RunEnd, decide, usage_of
+from jobkeepd.core.model import Identity, Job, Progress, SavedCheckpoint, Usage
 from jobkeepd.errors import IllegalTransition, StaleToken
-from jobkeepd.runner.base import Launch
+from jobkeepd.runner.base import Launch, Signs
 from jobkeepd.store.changes import ClaimRun, EndRun, MarkRunning, RevokeClaim, SaveProgress
 from jobkeepd.supervisor.attempt import Attempt
 from jobkeepd.supervisor.places import Place, Turn
@@ -30,7 +31,7 @@ class Lane(Protocol):
 class JobTask:
     """Owns one job from its claim to the durable end of its run."""
 
-    def __init__(self, job: Job, place: Place, turn: Turn | None, lane: Lane, workshop: Workshop) -> None:
+    def __init__(self, job: Job, place: Place | None, turn: Turn | None, lane: Lane, workshop: Workshop) -> None:
         self.job = job
         self.place = place
         self.phase: Phase = "claiming"
@@ -72,8 +73,16 @@ class JobTask:
         """Give up a turn that has not come yet; True when nothing was or will be sent."""
         if self._turn is None or self.phase not in ("claiming", "waiting") or self._turn.granted:
             return False
+        assert self.place is not None
         self.place.withdraw(self._turn)
         return True
+
+    @property
+    def signs(self) -> Signs | None:
+        """The newest signs of life of the run, while it has its seat."""
+        if self.place is None or self.phase not in ("starting", "running"):
+            return None
+        return self.place.seat.signs
 
     async def left(self, *phases: Phase) -> None:
         """Until the task is in none of `phases`."""
@@ -92,7 +101,7 @@ class JobTask:
         claimed = await workshop.store.apply(
             ClaimRun(
                 job=self.job.id,
-                seat=self.place.seat.name,
+                seat=self.place.seat.name if self.place else "",
                 epoch=workshop.store.epoch,
                 cookie=workshop.cookie(),
                 at=workshop.clock.now(),
@@ -110,13 +119,14 @@ class JobTask:
         self._give_up()
 
     def _give_up(self) -> None:
-        if self._turn is not None and not self._turn.granted:
+        if self.place is not None and self._turn is not None and not self._turn.granted:
             self.place.withdraw(self._turn)
         self._enter("ended")
         self._lane.vacated(self)
 
     async def _run(self, rejoin: bool) -> Job:
         job, workshop = self.job, self._workshop
+        assert self.place is not None
         checkpoint = SavedCheckpoint()
         if job.checkpoint_seq:
             checkpoint = await workshop.store.checkpoint(job.id)
@@ -135,7 +145,7 @@ class JobTask:
         self._enter("running")
 
     def _save_progress(self) -> None:
-        signs = self.place.seat.signs
+        signs = self.signs
         if signs is not None and signs.progress != self.job.progress:
             self._workshop.store.send(save_progress(self.job, signs.progress, self._workshop.clock.now()))
 
@@ -143,23 +153,27 @@ class JobTask:
         """Record the end; a wish to stop that was recorded meanwhile is heeded."""
         store = self._workshop.store
         policy = self._workshop.policy()
+        started = self.phase == "running"
         while True:
             job = await store.get(self.job.id)
+            if started and job.state == "queued":  # its MarkRunning is on the way, ahead of what we send now
+                job = replace(job, state="running")
             decision = decide(job, end, timed_out, policy)
             try:
-                await store.apply(end_run(self.job, decision))
+                await store.apply(end_run(self.job, decision, usage_of(end)))
                 break
             except IllegalTransition:
                 continue  # the job's state has moved on: decide again
             except StaleToken:
                 log.warning("stale_end", job=job.id, run=self.job.ref.number)
                 break
-        self.place.seat.settle(self.job.ref)
+        if self.place is not None:
+            self.place.seat.settle(self.job.ref)
         self._enter("ended")
         return await store.get(self.job.id)
 
 
-def end_run(job: Job, decision: Decision) -> EndRun:
+def end_run(job: Job, decision: Decision, usage: Usage | None) -> EndRun:
     return EndRun(
         run=job.ref,
         outcome=decision.outcome,
@@ -169,7 +183,7 @@ def end_run(job: Job, decision: Decision) -> EndRun:
         reason=decision.reason,
         error=decision.error,
         result=decision.result,
-        usage=decision.usage,
+        usage=usage,
         charge=decision.charge,
         due_at=decision.due_at,
         from_start=decision.from_start,

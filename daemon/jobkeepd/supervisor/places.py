@@ -9,9 +9,10 @@ from jobkeepd.runner.base import Seat
 
 
 class Turn:
-    """A claim on the seat's next turn. `granted` is None until it is decided."""
+    """A job's claim on the seat's next turn. `granted` is None until it is decided."""
 
-    def __init__(self) -> None:
+    def __init__(self, job: str) -> None:
+        self.job = job
         self.granted: bool | None = None
         self._decided = anyio.Event()
 
@@ -41,9 +42,9 @@ class Place:
     def has_next(self) -> bool:
         return self._next is not None
 
-    def wait_behind(self) -> Turn:
+    def wait_behind(self, job: str) -> Turn:
         assert self._next is None
-        self._next = Turn()
+        self._next = Turn(job)
         return self._next
 
     def withdraw(self, turn: Turn) -> None:
@@ -52,10 +53,11 @@ class Place:
         if self._next is turn:
             self._next = None
 
-    def vacate(self) -> bool:
-        """The occupant is done. True when the next one has taken over."""
+    def vacate(self) -> str | None:
+        """The occupant is done: the job that has the seat now, if one waited and the seat is still good."""
         turn, self._next = self._next, None
         if turn is None:
-            return False
-        turn.decide(self.seat.usable)
-        return self.seat.usable
+            return None
+        usable = self.seat.usable
+        turn.decide(usable)
+        return turn.job if usable else None

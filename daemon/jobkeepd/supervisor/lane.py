@@ -1,0 +1,83 @@
+"""One queue's side of dispatch: its limit, its window of queued jobs, the places its jobs occupy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from jobkeepd.core.admission import Need, need_of, place
+from jobkeepd.core.model import Job
+from jobkeepd.supervisor.job_task import JobTask
+from jobkeepd.supervisor.places import Place, Turn
+from jobkeepd.supervisor.window import Window
+from jobkeepd.supervisor.workshop import Workshop
+
+
+class Pick(Struct, frozen=True):
+    """A job to start now: on a seat of its own, or behind a busy one when `place` and `turn` are given."""
+
+    job: Job
+    need: Need
+    place: Place | None = None
+    turn: Turn | None = None
+
+
+class Lane:
+    """Counts places; decides nothing but by core.admission."""
+
+    def __init__(self, name: str, limit: int, workshop: Workshop, poke: Callable[[], None]) -> None:
+        self.name = name
+        self.limit = limit
+        self.window = Window(name)
+        self._workshop = workshop
+        self._poke = poke
+        self._pending: set[str] = set()  # taken from the window, no seat yet
+        self._places: dict[str, Place] = {}  # by the job that occupies it
+
+    @property
+    def running(self) -> int:
+        return len(self._places) + len(self._pending)
+
+    async def pick(self) -> list[Pick]:
+        """What starts now. The jobs leave the window and count from this moment on."""
+        if self.window.low:
+            await self.window.fill(self._workshop.store, [*self._pending, *self._places])
+        waiting = self.window.peek(2 * self.limit)
+        if not waiting:
+            return []
+        python, cwd = self._workshop.default_python, self._workshop.default_cwd
+        needs = [need_of(job.spec, job.environment, python, cwd) for job in waiting]
+        busy = [each for each in self._places.values() if not each.has_next]
+        placement = place(needs, self.limit - self.running, [each.need for each in busy])
+        picks = [Pick(waiting[index], needs[index]) for index in range(placement.start)]
+        for index, behind in placement.ahead:
+            picks.append(Pick(waiting[index], needs[index], busy[behind], busy[behind].wait_behind(waiting[index].id)))
+        self._pending.update(pick.job.id for pick in picks if pick.place is None)
+        self.window.remove(pick.job for pick in picks)
+        return picks
+
+    def seated(self, job: str, place: Place) -> None:
+        """A job that was picked for a seat of its own has it."""
+        self._pending.discard(job)
+        self._places[job] = place
+
+    def unseated(self, job: str) -> None:
+        """No seat could be had for it."""
+        self._pending.discard(job)
+        self._poke()
+
+    def adopted(self, job: str, place: Place) -> None:
+        self._places[job] = place
+
+    def vacated(self, task: JobTask) -> None:
+        """Implements job_task.Lane: the seat passes on, or goes back to the runner."""
+        place = task.place
+        if place is None or self._places.pop(task.job.id, None) is None:
+            return
+        successor = place.vacate()
+        if successor is not None:
+            self._places[successor] = place
+        else:
+            self._workshop.runner.release(place.seat)
+        self._poke()
