@@ -6,23 +6,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from jobkeep.protocol import worker as wire
-from jobkeep.protocol.jobs import Progress
-from jobkeep.protocol.vocabulary import Health, OnConflict
+from jobkeep.protocol.vocabulary import OnConflict
 from jobkeepd.clock import Clock
+from jobkeepd.core.liveness import Live
 from jobkeepd.core.model import Job, Peer
 from jobkeepd.store.base import Store
 from jobkeepd.store.changes import NewJob, Submitted
 from jobkeepd.supervisor.feed import Feed
 from msgspec import Struct
-
-
-class Live(Struct, frozen=True):
-    """What is known of a running job beyond the store. Ages in seconds; None where there is no such sign."""
-
-    progress: Progress
-    heartbeat_age: float | None
-    health: Health
-    stuck_for: float | None
 
 
 class Jobs(Protocol):
