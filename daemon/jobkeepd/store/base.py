@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol, overload
 
+from msgspec import Raw, Struct
+
 from jobkeep.protocol.vocabulary import JobState
 from jobkeepd.core.model import Entry, FailedItem, Job, Run, SavedCheckpoint
 from jobkeepd.store.changes import (
@@ -16,11 +18,13 @@ from jobkeepd.store.changes import (
     SubmitJobs,
     Submitted,
 )
-from msgspec import Raw, Struct
 
 
 class JobFilter(Struct, frozen=True):
-    """Which jobs a list shows; all conditions hold. `since`: created or ended at or after it. `before`: seq less than."""
+    """Which jobs a list shows; all conditions hold.
+
+    `since`: created or ended at or after it. `before`: seq less than it.
+    """
 
     states: tuple[JobState, ...] | None = None
     queue: str | None = None
@@ -64,8 +68,8 @@ class Store(Protocol):
     async def apply(self, change: Change) -> Any:
         """Commit one change; returns once it is durable. Changes are applied in the order of the calls.
 
-        Raises what the change's docstring names, UnknownJob for an id that is not there, StaleToken for a run that
-        does not hold its job (any more). A refused change leaves no trace and does not affect others.
+        Raises what the change's docstring names, UnknownJob for an id that is not there, StaleToken for a run
+        that does not hold its job (any more). A refused change leaves no trace and does not affect others.
         """
 
     def send(self, change: Change) -> None:
@@ -76,9 +80,6 @@ class Store(Protocol):
 
     def cached(self, id: str) -> Job | None:
         """The job as of the last commit, if it is in memory; never waits."""
-
-    async def list(self, where: JobFilter) -> list[Job]:
-        """Newest first by seq, at most `limit`."""
 
     async def runs(self, job: str) -> list[Run]:
         """All runs, oldest first."""
@@ -116,3 +117,6 @@ class Store(Protocol):
         """A user's read-only query over the views. Raises BadQuery."""
 
     async def aclose(self) -> None: ...
+
+    async def list(self, where: JobFilter) -> list[Job]:
+        """Newest first by seq, at most `limit`."""

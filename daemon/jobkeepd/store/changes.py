@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from jobkeep.protocol.vocabulary import JobState, OnConflict, RunOutcome
-from jobkeepd.core.model import ErrorInfo, FailedItem, Identity, JobSpec, Peer, RunRef, Usage
 from msgspec import Raw, Struct
 
+from jobkeep.protocol.vocabulary import JobState, OnConflict, RunOutcome
 from jobkeep.protocol.worker import ItemKey
+from jobkeepd.core.model import ErrorInfo, FailedItem, Identity, JobSpec, Peer, RunRef, Usage
 
 
 class NewJob(Struct, frozen=True):
