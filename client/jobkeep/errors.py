@@ -76,12 +76,46 @@ class ActionRefused(Conflict):
         self.state = state
 
 
+class NoRun(NotFound):
+    """The job has no run of this number (yet)."""
+
+    def __init__(self, message: str, id: str, run: int | None) -> None:
+        super().__init__(message, id)
+        self.run = run
+
+
+class NoResult(Conflict):
+    """The job has not succeeded, so there is no result."""
+
+    def __init__(self, message: str, id: str, state: str) -> None:
+        super().__init__(message)
+        self.id = id
+        self.state = state
+
+
+class RequestMismatch(Conflict):
+    """The request id was used before, for something else."""
+
+    def __init__(self, message: str, request_id: str) -> None:
+        super().__init__(message)
+        self.request_id = request_id
+
+
 class InvalidRequest(JobkeepError):
     """The daemon refused a value; `field` names it."""
 
     def __init__(self, message: str, field: str | None = None) -> None:
         super().__init__(message)
         self.field = field
+
+
+class UnknownQueue(InvalidRequest):
+    """There is no such queue; `known` lists those there are."""
+
+    def __init__(self, message: str, queue: str, known: list[str]) -> None:
+        super().__init__(message, "queue")
+        self.queue = queue
+        self.known = known
 
 
 class NotPermitted(JobkeepError):
@@ -94,6 +128,22 @@ class StorageFull(JobkeepError):
 
 class OutcomeUnknown(JobkeepError):
     """The daemon's store failed: whether the request took effect shows when it is asked again by its request id."""
+
+
+class ShuttingDown(JobkeepError):
+    """The daemon is about to end and took nothing of it; the next one will."""
+
+
+class StreamDropped(JobkeepError):
+    """The daemon gave up on a reader that was too slow; ask again for what follows `after`."""
+
+    def __init__(self, message: str, after: int) -> None:
+        super().__init__(message)
+        self.after = after
+
+
+class UnknownWorker(JobkeepError):
+    """The daemon has no seat for this process: end it."""
 
 
 class StaleToken(JobkeepError):
@@ -109,7 +159,11 @@ class DaemonError(JobkeepError):
 
 
 class TimedOut(JobkeepError, TimeoutError):
-    """The wait is over, the job is not."""
+    """The wait is over, the job is not. `ended` has the ids of those that are, where several were waited for."""
+
+    def __init__(self, message: str, ended: list[str] | None = None) -> None:
+        super().__init__(message)
+        self.ended = ended or []
 
 
 class JobFailed(JobkeepError):

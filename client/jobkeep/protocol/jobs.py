@@ -259,6 +259,7 @@ class LogsParameters(Struct, forbid_unknown_fields=True):
     run: Annotated[int, Meta(ge=1)] | None = None  # default: the latest
     stream: Stream | None = None  # default: both
     lines: Count | None = None  # only the last lines; default all
+    offset: Count | None = None  # begin at this byte; needs `stream`, and stands in place of `lines`
     follow: bool = False  # go on until the run has ended
 
 
