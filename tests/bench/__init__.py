@@ -1,0 +1,1 @@
+"""Ratios to raw limits, measured in one interleaved run: `make bench`."""

@@ -1,0 +1,116 @@
+"""No-op functions on two warm workers, against two bare workers behind socket pairs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import time
+
+from bench.commands import await_all
+from bench.measure import Bound, Sample
+from bench.rig import Rig
+from bench.wire import NUL, BareClient
+from jobkeep.protocol.jobs import JobSpec, SubmitManyParameters, SubmitManyReply
+
+FUNCTIONS = 1000  # per round and side
+MODULE = "def noop() -> None:\n    pass\n"
+WORKER = """
+import socket, sys, msgspec
+encode, decode = msgspec.json.Encoder().encode, msgspec.json.Decoder().decode
+sock = socket.socket(fileno=int(sys.argv[1]))
+while data := sock.recv(65536):
+    order = decode(data[:-1])
+    sock.sendall(encode({"id": order["id"], "ok": True, "value": None}) + b"\\0")
+"""
+
+
+class RawWorker(asyncio.Protocol):
+    """One order in flight; `free` is called with each answer."""
+
+    def __init__(self) -> None:
+        self.answer: asyncio.Future[bytes] | None = None
+
+    @classmethod
+    async def over(cls, end: socket.socket) -> RawWorker:
+        _, worker = await asyncio.get_running_loop().create_connection(cls, sock=end)
+        return worker
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.WriteTransport)
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        if self.answer is not None:
+            self.answer.set_result(data)
+
+    async def run(self, number: int) -> None:
+        self.answer = asyncio.get_running_loop().create_future()
+        self.transport.write(b'{"id":%d,"function":"noop:noop","arguments":{}}' % number + NUL)
+        await self.answer
+
+
+def start_worker() -> tuple[socket.socket, subprocess.Popen[bytes]]:
+    """A process behind our end of a socket pair."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = subprocess.Popen([sys.executable, "-c", WORKER, str(theirs.fileno())], pass_fds=[theirs.fileno()])
+    ours.setblocking(False)
+    return ours, process
+
+
+def raw_rate(count: int) -> float:
+    """No database, no journal, no log: orders to two workers and their answers."""
+    started = [start_worker() for _ in range(2)]
+    rate = asyncio.run(drive([end for end, _ in started], count))
+    for _, process in started:
+        process.wait()
+    return rate
+
+
+async def drive(ends: list[socket.socket], count: int) -> float:
+    workers = [await RawWorker.over(end) for end in ends]
+    numbers = iter(range(count))
+
+    async def feed(worker: RawWorker) -> None:
+        for number in numbers:
+            await worker.run(number)
+
+    await asyncio.gather(*(worker.run(-1) for worker in workers))
+    began = time.perf_counter()
+    await asyncio.gather(*(feed(worker) for worker in workers))
+    elapsed = time.perf_counter() - began
+    for worker in workers:
+        worker.transport.close()
+    return count / elapsed
+
+
+class Functions:
+    name = "functions"
+    what = "no-op function jobs, two warm workers / two bare workers, one order each"
+    unit = "/s"
+    bound = Bound(ratio_at_least=0.3, at_least=3000)
+
+    def prepare(self, rig: Rig) -> None:
+        daemon = rig.daemon()
+        (rig.disk / "noop.py").write_text(MODULE, encoding="utf-8")
+        path = os.pathsep.join(filter(None, (str(rig.disk), os.environ.get("PYTHONPATH"))))
+        self._socket = daemon.socket
+        self._template = JobSpec(
+            function="noop:noop", python=sys.executable, cwd=str(rig.disk), env={"PYTHONPATH": path}
+        )
+        self._run(20)  # starts the workers
+
+    def round(self) -> Sample:
+        return Sample(raw_rate(FUNCTIONS), self._run(FUNCTIONS))
+
+    def _run(self, count: int) -> float:
+        """Submitted in one call; the clock stops when the last one is on record."""
+        client = BareClient(self._socket)
+        parameters = SubmitManyParameters(self._template, [{}] * count)
+        began = time.perf_counter()
+        reply = client.call("org.jobkeep.Jobs.SubmitMany", parameters, SubmitManyReply)
+        await_all(self._socket, reply.ids)
+        return count / (time.perf_counter() - began)

@@ -1,0 +1,159 @@
+"""A read call (Jobs.Get of one job), by three clients, against a bare echo of the same messages."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+from bench.measure import INFORMATION, Bound, Sample
+from bench.rig import Rig
+from bench.wire import BareClient, decode, encode, timed
+from jobkeep.protocol.jobs import JobParameters, JobReply, JobSpec
+
+GET = "org.jobkeep.Jobs.Get"
+BURSTS = 6  # per side and round, in turns
+BURST = 250  # calls
+
+
+class Echo:
+    """The echo server and the job whose answer it repeats; one for all measures of a rig."""
+
+    _made: tuple[Rig, Echo] | None = None
+
+    @classmethod
+    def of(cls, rig: Rig) -> Echo:
+        if cls._made is None or cls._made[0] is not rig:
+            cls._made = (rig, cls(rig))
+        return cls._made[1]
+
+    def __init__(self, rig: Rig) -> None:
+        self.daemon = rig.daemon()
+        client = self.daemon.client()
+        self.job = client.submit(JobSpec(command=["true"], name="read-me", cwd="/"))
+        while client.call(GET, JobParameters(self.job), JobReply).job.ended_at is None:
+            time.sleep(0.02)
+        folder = rig.memory / "echo"
+        folder.mkdir()
+        (folder / "answer").write_bytes(client.exchange(encode(GET, JobParameters(self.job))))
+        subprocess.Popen([sys.executable, "-m", "bench.echo", str(folder)])
+        deadline = time.monotonic() + 15
+        while not (folder / "ready").exists():
+            if time.monotonic() > deadline:
+                raise SystemExit("error: the echo server does not start")
+            time.sleep(0.02)
+        self.typed = str(folder / "typed")
+        self.bytes = str(folder / "bytes")
+
+    def getter(self, client: BareClient) -> Callable[[], object]:
+        """One call as the least client makes it: encode, send, receive, decode."""
+        return lambda: decode(client.exchange(encode(GET, JobParameters(self.job))), JobReply)
+
+
+def in_turns(raw: Callable[[], list[float]], ours: Callable[[], list[float]]) -> Sample:
+    """Medians of both sides, measured in short bursts one after the other."""
+    sides: tuple[list[float], list[float]] = ([], [])
+    for _ in range(BURSTS):
+        sides[0].extend(raw())
+        sides[1].extend(ours())
+    return Sample(statistics.median(sides[0]), statistics.median(sides[1]))
+
+
+class DaemonRead:
+    name = "rpc_daemon"
+    what = "read call, daemon by a bare client / bare echo"
+    unit = "µs"
+    bound = Bound(ratio_at_most=1.3)
+
+    def prepare(self, rig: Rig) -> None:
+        echo = Echo.of(rig)
+        self._raw = echo.getter(BareClient(echo.typed))
+        self._ours = echo.getter(echo.daemon.client())
+
+    def round(self) -> Sample:
+        return in_turns(lambda: timed(self._raw, BURST), lambda: timed(self._ours, BURST))
+
+
+class BytesRead(DaemonRead):
+    """The same against an echo that does not decode anything: how far typed messages are from the kernel."""
+
+    name = "rpc_daemon_vs_bytes"
+    what = "read call, daemon by a bare client / echo of constant bytes"
+    bound = INFORMATION
+
+    def prepare(self, rig: Rig) -> None:
+        echo = Echo.of(rig)
+        self._raw = echo.getter(BareClient(echo.bytes))
+        self._ours = echo.getter(echo.daemon.client())
+
+
+class BlockingRead(DaemonRead):
+    name = "rpc_blocking"
+    what = "read call, our blocking client / bare echo by a bare client"
+    bound = Bound(ratio_at_most=1.3)
+
+    def prepare(self, rig: Rig) -> None:
+        import jobkeep
+
+        echo = Echo.of(rig)
+        self._raw = echo.getter(BareClient(echo.typed))
+        self._ours = jobkeep.connect_blocking(echo.daemon.socket).job(echo.job).info
+
+
+class AsyncioRead:
+    name = "rpc_asyncio"
+    what = "read call, our asyncio client / bare echo by a bare client"
+    unit = "µs"
+    bound = Bound(ratio_at_most=1.6)
+
+    def prepare(self, rig: Rig) -> None:
+        self._echo = Echo.of(rig)
+        self._raw = self._echo.getter(BareClient(self._echo.typed))
+
+    def round(self) -> Sample:
+        return asyncio.run(self._round())
+
+    async def _round(self) -> Sample:
+        import jobkeep
+
+        sides: tuple[list[float], list[float]] = ([], [])
+        async with jobkeep.connect(self._echo.daemon.socket) as client:
+            job = client.job(self._echo.job)
+            for _ in range(BURSTS):
+                sides[0].extend(self._bare())
+                for _ in range(BURST):
+                    began = time.perf_counter_ns()
+                    await job.info()
+                    sides[1].append((time.perf_counter_ns() - began) / 1e3)
+        return Sample(statistics.median(sides[0]), statistics.median(sides[1]))
+
+    def _bare(self) -> list[float]:
+        return timed(self._raw, BURST)
+
+
+class AsyncioReadVsAsyncio(AsyncioRead):
+    """The same against a bare asyncio.Protocol client: what our client adds to the event loop's own price."""
+
+    name = "rpc_asyncio_vs_protocol"
+    what = "read call, our asyncio client / bare echo by an asyncio.Protocol client"
+    bound = INFORMATION
+
+    async def _round(self) -> Sample:
+        import jobkeep
+        from bench.protocol_client import ProtocolClient
+
+        sides: tuple[list[float], list[float]] = ([], [])
+        async with jobkeep.connect(self._echo.daemon.socket) as client:
+            bare = await ProtocolClient.connect(self._echo.typed)
+            job = client.job(self._echo.job)
+            for _ in range(BURSTS):
+                for action, side in ((lambda: bare.get(self._echo.job), sides[0]), (job.info, sides[1])):
+                    for _ in range(BURST):
+                        began = time.perf_counter_ns()
+                        await action()
+                        side.append((time.perf_counter_ns() - began) / 1e3)
+            bare.close()
+        return Sample(statistics.median(sides[0]), statistics.median(sides[1]))
