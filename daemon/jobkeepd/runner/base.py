@@ -118,8 +118,8 @@ class Seat(Protocol):
     def usable(self) -> bool:
         """Whether another run may be sent to it."""
 
-    @property
-    def signs(self) -> Signs | None: ...
+    def signs(self, run: RunRef) -> Signs | None:
+        """The newest signs of life of a run that is here."""
 
     async def run(self, launch: Launch, started: Callable[[Identity | None], None]) -> RunEnd:
         """Send the run and wait for its end; nothing of it is left when this returns.
@@ -134,8 +134,8 @@ class Seat(Protocol):
     def settle(self, run: RunRef) -> None:
         """The end of `run` is durable: whoever waits to hear so is told, and its records may go."""
 
-    async def ask(self, reason: str) -> None:
-        """Ask the current run to stop: cooperatively if it can listen, with SIGTERM otherwise."""
+    async def ask(self, run: RunRef, reason: str) -> None:
+        """Ask a run that is here to stop: cooperatively if it can listen, with SIGTERM otherwise."""
 
     async def terminate(self) -> None:
         """SIGTERM for the current run, or for the worker that runs it."""

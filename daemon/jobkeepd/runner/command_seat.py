@@ -28,7 +28,7 @@ class CommandSeat:
         self._grace = surroundings.grace
         self._execution: Execution | None = None
         self._terminated = False
-        self.signs: Signs | None = None
+        self._signs: Signs | None = None
 
     @property
     def name(self) -> str:
@@ -42,9 +42,12 @@ class CommandSeat:
     def usable(self) -> bool:
         return self._slot.alive
 
+    def signs(self, run: RunRef) -> Signs | None:
+        return self._signs
+
     async def run(self, launch: Launch, started: Callable[[Identity | None], None]) -> RunEnd:
         self._terminated = False
-        self.signs = Signs(Progress(), moved_at=self._clock.monotonic())
+        self._signs = Signs(Progress(), moved_at=self._clock.monotonic())
         try:
             self._execution = await self._slot.start(self._order(launch))
         except StartFailed as failed:
@@ -56,7 +59,7 @@ class CommandSeat:
 
     async def rejoin(self, launch: Launch) -> RunEnd:
         assert self._execution is not None
-        self.signs = Signs(launch.job.progress, moved_at=self._clock.monotonic())
+        self._signs = Signs(launch.job.progress, moved_at=self._clock.monotonic())
         return await self._until_drained(self._execution)
 
     def adopt(self, execution: Execution) -> None:
@@ -92,7 +95,7 @@ class CommandSeat:
     def settle(self, run: RunRef) -> None:
         self._forget(run.id)
 
-    async def ask(self, reason: str) -> None:
+    async def ask(self, run: RunRef, reason: str) -> None:
         await self.terminate()  # a command has no other way to hear of it
 
     async def terminate(self) -> None:

@@ -45,6 +45,8 @@ class Pool:
     def release(self, seat: Seat) -> None:
         if seat.usable:
             self._idle.setdefault(seat.need, []).append(seat)
+        elif isinstance(seat, WorkerSeat) and not seat.dead:
+            self._tasks.start_soon(seat.kill, name=f"end worker {seat.name}")
         self.trim_once()
 
     def trim_once(self) -> None:
@@ -79,9 +81,13 @@ class Pool:
             raise StartFailed("worker", f"{failed}{self._last_line(slot.name)}") from None
         return seat
 
-    def adopt(self, need: Need, slot: Slot, execution: Execution) -> WorkerSeat:
-        """A worker that an earlier daemon started; it will dial by itself."""
-        return self._keep(WorkerSeat(need, slot, execution, self._surroundings))
+    def adopt(self, need: Need, slot: Slot, execution: Execution) -> Seat:
+        """The seat of a leader that an earlier daemon started. A worker will dial by itself."""
+        if need != COMMAND:
+            return self._keep(WorkerSeat(need, slot, execution, self._surroundings))
+        seat = CommandSeat(slot, self._surroundings)
+        seat.adopt(execution)
+        return seat
 
     def _keep(self, seat: WorkerSeat) -> WorkerSeat:
         self.workers[seat.name] = seat

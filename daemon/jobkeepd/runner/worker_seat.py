@@ -29,6 +29,7 @@ class Current:
     def __init__(self, job: Job, now: float) -> None:
         self.job = job
         self.ref = job.ref
+        self.claimed_at = job.run.claimed_at if job.run else 0.0
         self.signs = Signs(job.progress, moved_at=now)
         self.end: RunEnd | None = None
         self.ended = anyio.Event()
@@ -54,7 +55,8 @@ class WorkerSeat:
         self._exit: Exit | None = None
         self._broken = False  # it must not take another run
         self._unsettled: dict[str, anyio.Event] = {}
-        self.current: Current | None = None
+        # By run. One, except after a daemon restart: then the next run may have been on its way already.
+        self.currents: dict[str, Current] = {}
         self.idle_since = surroundings.clock.monotonic()
 
     @property
@@ -67,15 +69,15 @@ class WorkerSeat:
 
     @property
     def usable(self) -> bool:
-        return not self._broken and not self._dead.is_set() and self._slot.alive
+        return not self._broken and self._send is not None and self._slot.alive
 
     @property
     def dead(self) -> bool:
         return self._dead.is_set()
 
-    @property
-    def signs(self) -> Signs | None:
-        return self.current.signs if self.current else None
+    def signs(self, run: RunRef) -> Signs | None:
+        current = self.currents.get(run.id)
+        return current.signs if current else None
 
     # -- the process ---------------------------------------------------------------------------------------------
 
@@ -84,14 +86,14 @@ class WorkerSeat:
         self._exit = await self._execution.exited()
         self._broken = True
         self._attached.set()
-        if self.current is not None:
-            with anyio.move_on_after(LAST_WORDS):
-                await self.current.ended.wait()
+        with anyio.move_on_after(LAST_WORDS):
+            for current in list(self.currents.values()):
+                await current.ended.wait()
         await self._execution.drained()
         self._dead.set()
-        if self.current is not None:
+        for current in self.currents.values():
             now = self._surroundings.clock.now()
-            self.current.conclude(WorkerDied(self._exit) if self._exit else Gone(now))
+            current.conclude(WorkerDied(self._exit) if self._exit else Gone(now))
         await self._slot.retire()
 
     async def ready(self) -> None:
@@ -113,10 +115,12 @@ class WorkerSeat:
             self._broken = True
         self._send, self._close = send, close
         self._attached.set()
-        current = self.current
-        if current is not None and hello.run != current.ref.id:
-            # It was sent over a connection that died: the worker never got it.
-            current.conclude(NeverSent(self._surroundings.clock.now()))
+        held = self.currents.get(hello.run or "")
+        for current in list(self.currents.values()):
+            # What came after the run it holds was sent over a connection that died: the worker never got it. What came
+            # before has ended, and the worker says so again until it is heard.
+            if held is None or current.claimed_at > held.claimed_at:
+                current.conclude(NeverSent(self._surroundings.clock.now()))
 
     def detached(self, send: Callable[[wire.Order], None]) -> None:
         if self._send is send:
@@ -134,19 +138,21 @@ class WorkerSeat:
         surroundings = self._surroundings
         if self._send is None or not self.usable:
             return NeverSent(surroundings.clock.now())
-        current = self.current = Current(launch.job, surroundings.clock.monotonic())
         try:
             order = run_order(launch, surroundings)
         except StartFailed as failed:
-            self.current = None
             return NotStarted(str(failed), surroundings.clock.now())
+        current = self._open(launch.job)
         self._send(wire.Order("run", order))
         started(None)
         return await self._until_ended(current)
 
     async def rejoin(self, launch: Launch) -> RunEnd:
-        current = self.current = Current(launch.job, self._surroundings.clock.monotonic())
-        return await self._until_ended(current)
+        return await self._until_ended(self._open(launch.job))
+
+    def _open(self, job: Job) -> Current:
+        current = self.currents[job.ref.id] = Current(job, self._surroundings.clock.monotonic())
+        return current
 
     async def _until_ended(self, current: Current) -> RunEnd:
         await current.ended.wait()
@@ -154,7 +160,7 @@ class WorkerSeat:
             # It leaves threads or children behind, or is on its way out: nothing of it may outlive the run.
             await self._execution.end()
             await self._dead.wait()
-        self.current = None
+        del self.currents[current.ref.id]
         self.idle_since = self._surroundings.clock.monotonic()
         assert current.end is not None
         return current.end
@@ -164,8 +170,7 @@ class WorkerSeat:
         settled = self._unsettled.setdefault(report.run, anyio.Event())
         if not report.clean or report.retire:
             self._broken = True
-        assert self.current is not None
-        self.current.conclude(
+        self.currents[report.run].conclude(
             Finished(
                 report.outcome,
                 self._surroundings.clock.now(),
@@ -181,13 +186,11 @@ class WorkerSeat:
         if settled is not None:
             settled.set()
 
-    async def ask(self, reason: str) -> None:
-        if self.current is None:
-            return
+    async def ask(self, run: RunRef, reason: str) -> None:
         if self._send is None:
             await self.terminate()
         else:
-            self._send(wire.Order("stop", reason=reason, target=self.current.ref.id))
+            self._send(wire.Order("stop", reason=reason, target=run.id))
 
     async def terminate(self) -> None:
         self._broken = True

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import anyio
 
 from jobkeepd.core.ending import RunEnd
-from jobkeepd.core.model import Identity
+from jobkeepd.core.model import Identity, RunRef
 from jobkeepd.runner.base import Launch, Seat
 
 # After SIGTERM a worker gets this long at most before SIGKILL: it was asked nicely before.
@@ -17,8 +17,9 @@ LAST_CHANCE = 4.0
 class Attempt:
     """One run from its start to its end."""
 
-    def __init__(self, seat: Seat, grace: float, timeout: float | None) -> None:
+    def __init__(self, seat: Seat, ref: RunRef, grace: float, timeout: float | None) -> None:
         self.seat = seat
+        self._ref = ref
         self.timed_out: float | None = None
         self._grace = grace
         self._timeout = timeout
@@ -55,7 +56,7 @@ class Attempt:
         if self._stopping:
             return
         self._stopping = True
-        await self.seat.ask(reason)
+        await self.seat.ask(self._ref, reason)
         if await self._ends_within(self._grace):
             return
         if self.seat.need.is_function:

@@ -60,11 +60,13 @@ class Dispatcher:
             for pick in await lane.pick():
                 self._group.start_soon(self._start, lane, pick, name=f"job {pick.job.id}")
 
-    def adopt(self, job: Job, place: Place) -> None:
-        """Take over a run that an earlier daemon started."""
+    def adopt(self, job: Job, place: Place, behind: bool) -> None:
+        """Take over a run that an earlier daemon started, or that was the next one behind it."""
         lane = self.lanes.get(job.spec.queue) or next(iter(self.lanes.values()))
-        lane.adopted(job.id, place)
-        task = JobTask(job, place, None, lane, self._workshop)
+        turn = place.wait_behind(job.id) if behind else None
+        if not behind:
+            lane.adopted(job.id, place)
+        task = JobTask(job, place, turn, lane, self._workshop)
         self.tasks[job.id] = task
         self._group.start_soon(self._own, task, task.rejoin, name=f"job {job.id}")
 

@@ -37,7 +37,7 @@ class JobTask:
         self.phase: Phase = "claiming"
         self.scope = anyio.CancelScope()
         self.attempt: Attempt | None = None
-        self._turn = turn
+        self.turn = turn
         self._lane = lane
         self._workshop = workshop
         self._moved = anyio.Event()
@@ -47,7 +47,7 @@ class JobTask:
         with self.scope:
             if not await self._claim():
                 return None
-            if self._turn is not None and not await self._turn.wait():
+            if self.turn is not None and not await self.turn.wait():
                 await self._revoke()
                 return None
             self._enter("starting")
@@ -71,10 +71,10 @@ class JobTask:
 
     def withdraw(self) -> bool:
         """Give up a turn that has not come yet; True when nothing was or will be sent."""
-        if self._turn is None or self.phase not in ("claiming", "waiting") or self._turn.granted:
+        if self.turn is None or self.phase not in ("claiming", "waiting") or self.turn.granted:
             return False
         assert self.place is not None
-        self.place.withdraw(self._turn)
+        self.place.withdraw(self.turn)
         return True
 
     @property
@@ -82,7 +82,7 @@ class JobTask:
         """The newest signs of life of the run, while it has its seat."""
         if self.place is None or self.phase not in ("starting", "running"):
             return None
-        return self.place.seat.signs
+        return self.place.seat.signs(self.job.ref)
 
     async def left(self, *phases: Phase) -> None:
         """Until the task is in none of `phases`."""
@@ -119,8 +119,6 @@ class JobTask:
         self._give_up()
 
     def _give_up(self) -> None:
-        if self.place is not None and self._turn is not None and not self._turn.granted:
-            self.place.withdraw(self._turn)
         self._enter("ended")
         self._lane.vacated(self)
 
@@ -132,9 +130,8 @@ class JobTask:
             checkpoint = await workshop.store.checkpoint(job.id)
         is_function = job.spec.function is not None  # its worker has the environment already
         environment = EMPTY if is_function else await workshop.environments.get(job.environment)
-        self.attempt = Attempt(self.place.seat, workshop.grace(job.spec.grace_s), job.spec.timeout_s)
+        self.attempt = Attempt(self.place.seat, job.ref, workshop.grace(job.spec.grace_s), job.spec.timeout_s)
         end = await self.attempt.run(Launch(job, checkpoint, environment), self._started, rejoin)
-        self._save_progress()
         self._lane.vacated(self)  # the next one starts while this end is being made durable
         return await self.conclude(end, self.attempt.timed_out)
 

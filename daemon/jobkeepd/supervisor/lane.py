@@ -73,7 +73,11 @@ class Lane:
     def vacated(self, task: JobTask) -> None:
         """Implements job_task.Lane: the seat passes on, or goes back to the runner."""
         place = task.place
-        if place is None or self._places.pop(task.job.id, None) is None:
+        if place is None:
+            return
+        if self._places.pop(task.job.id, None) is None:  # it never had the seat
+            if task.turn is not None:
+                place.withdraw(task.turn)
             return
         successor = place.vacate()
         if successor is not None:

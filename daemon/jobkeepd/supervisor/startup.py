@@ -1,0 +1,156 @@
+"""On start: what became of every run that was open when the last daemon ended. Never refuses to start for one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import structlog
+from jobkeep.protocol.worker import FinishParameters
+from msgspec import Struct
+
+from jobkeepd.core.admission import Need, need_of
+from jobkeepd.core.ending import Exited, Finished, Gone, NeverSent, Rebooted, RunEnd, WorkerDied, decide, usage_of
+from jobkeepd.core.model import Job
+from jobkeepd.core.recovery import Evidence, Recovery, decide_recovery
+from jobkeepd.errors import DaemonError, StaleToken, StorageFailed
+from jobkeepd.runner.base import Execution, FoundSlot, Seat, Slot, SlotSource
+from jobkeepd.runner.spool import Spool, Spooled
+from jobkeepd.store.changes import MarkRunning, Note
+from jobkeepd.supervisor.dispatcher import Dispatcher
+from jobkeepd.supervisor.job_task import end_run
+from jobkeepd.supervisor.places import Place
+from jobkeepd.supervisor.reports import save_checkpoint
+from jobkeepd.supervisor.workshop import Workshop
+
+log = structlog.get_logger()
+
+
+class Adopter(Protocol):
+    """Makes a seat of a slot that an earlier daemon used."""
+
+    def adopt(self, need: Need, slot: Slot, execution: Execution) -> Seat: ...
+
+
+class Startup(Struct, frozen=True):
+    """The tools of recovery. `same_boot`: the last daemon on this state directory ran since the host's last boot."""
+
+    workshop: Workshop
+    dispatcher: Dispatcher
+    slots: SlotSource
+    spool: Spool
+    adopter: Adopter
+    same_boot: bool
+
+    async def recover_once(self) -> None:
+        """Decide the fate of every open run, log it, act on it; then end what belongs to no run."""
+        spooled = self.spool.read()
+        await self._take_checkpoints(spooled)
+        found = await self.slots.find()
+        places: dict[str, Place] = {}  # by slot
+        jobs = await self.workshop.store.open_runs()
+        for job in sorted(jobs, key=lambda job: job.run.claimed_at if job.run else 0.0):
+            try:
+                await self._recover(job, found, spooled, places)
+            except StorageFailed:
+                raise
+            except DaemonError as error:  # one bad row stops nothing: the others are still handled
+                log.error("recovery_failed", job=job.id, error=str(error))
+        for run in spooled:
+            self.spool.discard(run)
+        for slot in found:
+            await self._tidy(slot, places)
+
+    async def _recover(
+        self, job: Job, found: list[FoundSlot], spooled: Mapping[str, Spooled], places: dict[str, Place]
+    ) -> None:
+        run = job.run
+        assert run is not None
+        slot = next((each for each in found if each.name == run.seat), None)
+        finish = spooled.get(job.ref.id, Spooled()).finish
+        if finish is not None and finish.fence != run.fence:
+            finish = None
+        recovery = decide_recovery(job, self._evidence(job, slot, finish is not None))
+        log.info(
+            "run_recovered", job=job.id, run=run.number, seat=run.seat, fate=recovery.fate, why=recovery.why
+        )
+        note = Note(
+            kind="recovered",
+            at=self.workshop.clock.now(),
+            job=job.id,
+            run=run.number,
+            data={"fate": recovery.fate, "why": recovery.why},
+        )
+        await self.workshop.store.apply(note)
+        if recovery.fate != "requeue" and run.state == "starting":
+            await self.workshop.store.apply(MarkRunning(run=job.ref, at=run.claimed_at))
+        job = await self.workshop.store.get(job.id)
+        if recovery.fate == "adopt":
+            assert slot is not None and slot.slot is not None and slot.execution is not None
+            self._adopt(job, slot.slot, slot.execution, places)
+        else:
+            await self._record(job, self._end(job, recovery, slot, finish))
+
+    def _evidence(self, job: Job, slot: FoundSlot | None, result_spooled: bool) -> Evidence:
+        if slot is None:
+            return Evidence(self.same_boot, False, False, False, None, result_spooled)
+        # a worker's slot has accepted the worker, not the run; whether the run reached it, the worker itself will say
+        accepted = slot.run is not None if job.spec.function else slot.run == job.ref.id
+        return Evidence(
+            same_boot=self.same_boot,
+            slot_alive=slot.slot is not None,
+            accepted=accepted,
+            leader_alive=slot.execution is not None and slot.exit is None,
+            exit=slot.exit,
+            result_spooled=result_spooled,
+        )
+
+    def _adopt(self, job: Job, slot: Slot, execution: Execution, places: dict[str, Place]) -> None:
+        behind = slot.name in places
+        if not behind:
+            python, cwd = self.workshop.default_python, self.workshop.default_cwd
+            need = need_of(job.spec, job.environment, python, cwd)
+            places[slot.name] = Place(self.adopter.adopt(need, slot, execution))
+        self.dispatcher.adopt(job, places[slot.name], behind)
+
+    def _end(self, job: Job, recovery: Recovery, slot: FoundSlot | None, finish: FinishParameters | None) -> RunEnd:
+        now = self.workshop.clock.now()
+        match recovery.fate:
+            case "record_result":
+                assert finish is not None
+                result = finish.result if finish.outcome == "succeeded" else None
+                return Finished(finish.outcome, now, result=result, error=finish.error, reason=finish.reason)
+            case "record_exit":
+                assert slot is not None and slot.exit is not None
+                return WorkerDied(slot.exit) if job.spec.function else Exited(slot.exit, terminated=job.stop is not None)
+            case "requeue":
+                return NeverSent(now)
+            case "rebooted":
+                return Rebooted(now)
+            case _:
+                return Gone(now)
+
+    async def _record(self, job: Job, end: RunEnd) -> None:
+        decision = decide(job, end, None, self.workshop.policy())
+        await self.workshop.store.apply(end_run(job, decision, usage_of(end)))
+        await self.slots.forget(job.ref.id)
+
+    async def _take_checkpoints(self, spooled: Mapping[str, Spooled]) -> None:
+        for run, left in spooled.items():
+            if left.checkpoint is None:
+                continue
+            try:
+                await self.workshop.store.apply(save_checkpoint(left.checkpoint, self.workshop.clock.now()))
+            except StaleToken:
+                log.info("spooled_checkpoint_stale", run=run)
+
+    async def _tidy(self, found: FoundSlot, places: Mapping[str, Place]) -> None:
+        """A slot that no open run needs: whatever still runs in it belongs to a run that is over."""
+        if found.name in places:
+            return
+        if found.execution is not None:
+            await found.execution.end()
+        if found.slot is not None:
+            await found.slot.retire()
+        if found.run is not None:
+            await self.slots.forget(found.run)
