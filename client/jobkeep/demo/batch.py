@@ -9,10 +9,8 @@ import warnings
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from jobkeep.sdk import BlockingJobContext
+from jobkeep import BlockingJobContext
 
 
 def parse_library(ctx: BlockingJobContext, root: str, log: str, every: int) -> dict[str, int]:

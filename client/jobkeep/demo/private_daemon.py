@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 
 import jobkeep
-from jobkeep.blocking import BlockingClient
 
 ANSWERS_WITHIN = 15.0  # seconds; a start takes well under one
 
@@ -22,7 +21,7 @@ class PrivateDaemon:
         self.socket = home / "run" / "socket"
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> BlockingClient:
+    def start(self) -> jobkeep.BlockingClient:
         """Start it and return a client once it answers."""
         for folder in ("run", "state"):
             (self.home / folder).mkdir(mode=0o700, exist_ok=True)
@@ -60,7 +59,7 @@ class PrivateDaemon:
             "JOBKEEP_DAEMON_RUNTIME_DIR": str(self.home / "run"),
         }
 
-    def _connect(self) -> BlockingClient:
+    def _connect(self) -> jobkeep.BlockingClient:
         deadline = time.monotonic() + ANSWERS_WITHIN
         while True:
             try:

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from jobkeep.blocking import BlockingClient, BlockingJob
+from jobkeep import BlockingClient, BlockingJobHandle
 from jobkeep.demo.batch import parse_library, python_files
 from jobkeep.demo.kill_worker import kill_worker
 from jobkeep.demo.private_daemon import PrivateDaemon
@@ -62,7 +62,7 @@ class Story:
         result = job.result() if last.state == "succeeded" else {}
         return Ending(last, result, self._files, read_starts(self._log), self._deaths)
 
-    def _submit(self, client: BlockingClient) -> BlockingJob:
+    def _submit(self, client: BlockingClient) -> BlockingJobHandle:
         arguments = {"root": str(self._root), "log": str(self._log), "every": self._every}
         function = f"{parse_library.__module__}:{parse_library.__qualname__}"
         job = client.call(
@@ -74,7 +74,7 @@ class Story:
         )
         return job
 
-    def _watch(self, job: BlockingJob, until_done: int | None) -> Job:
+    def _watch(self, job: BlockingJobHandle, until_done: int | None) -> Job:
         """Follow the job until so many items are done, or (None) until it has ended."""
         deadline = time.monotonic() + PATIENCE
         while True:
@@ -91,7 +91,7 @@ class Story:
                 raise SystemExit(f"error: the job has not come further than {progress.done} in {PATIENCE:.0f} s")
             time.sleep(LOOK_EVERY)
 
-    def _kill_worker(self, job: BlockingJob) -> None:
+    def _kill_worker(self, job: BlockingJobHandle) -> None:
         pid = read_starts(self._log)[-1].pid
         if not kill_worker(pid, self._log):
             raise SystemExit(f"error: process {pid} is not our worker any more")
@@ -101,7 +101,7 @@ class Story:
         self._screen.say(f"SIGKILL for the worker (process {pid}) at item {len(starts)}: the job has {info.state}.")
         self._screen.say(f"    {reason_of(info)}")
 
-    def _wait_for_failure(self, job: BlockingJob) -> Job:
+    def _wait_for_failure(self, job: BlockingJobHandle) -> Job:
         since = time.monotonic()
         while time.monotonic() < since + PATIENCE:
             info = job.info()
@@ -110,12 +110,12 @@ class Story:
             time.sleep(LOOK_EVERY / 5)
         raise SystemExit("error: nobody noticed that the worker is dead")
 
-    def _resume(self, job: BlockingJob) -> None:
+    def _resume(self, job: BlockingJobHandle) -> None:
         job.resume(reason="the demo killed its worker")
         info = job.info()
         self._screen.say(f"Resumed from the checkpoint at item {info.progress.done}.")
 
-    def _kill_daemon(self, id: str) -> BlockingJob:
+    def _kill_daemon(self, id: str) -> BlockingJobHandle:
         self._daemon.kill()
         cut = len(read_starts(self._log))
         self._deaths.append(Death("daemon", cut))
