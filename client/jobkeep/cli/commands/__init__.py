@@ -1,0 +1,1 @@
+"""One module per command: its docstring describes it, `add_arguments` declares, `run` does."""

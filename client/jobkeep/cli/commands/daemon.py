@@ -1,0 +1,112 @@
+"""Start, stop or look at the daemon."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from jobkeep.cli.failures import FAILED, OK, UNREACHABLE, Failure
+from jobkeep.cli.wire import ADMIN
+from jobkeep.errors import DaemonUnreachable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from typing import Any
+
+    from jobkeep.cli.context import Context
+
+STOP_PATIENCE = 30.0
+EXAMPLES = """\
+start    start your own daemon in the background; returns when it answers
+status   what it is and does; never starts one
+stop     end it; running jobs go on, and the next daemon adopts them
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", choices=("start", "status", "stop"), metavar="start|status|stop")
+
+
+def run(context: Context, arguments: argparse.Namespace) -> int:
+    return {"start": start, "status": show_status, "stop": stop}[arguments.action](context)
+
+
+def start(context: Context) -> int:
+    """Start one, unless one answers already."""
+    status, started = _status(context), False
+    if status is None:
+        context.start_daemon()
+        status, started = _status(context), True
+    if status is None:
+        raise Failure("the daemon was started but does not answer", UNREACHABLE, "jobkeep daemon status")
+    facts = {"pid": status["pid"], "socket": status["socket"], "started": started}
+    if context.options.json:
+        context.print_json(facts)
+    else:
+        word = "started" if started else "a daemon answers already"
+        context.print(f"{word}: pid {facts['pid']}, socket {facts['socket']}")
+    return OK
+
+
+def show_status(context: Context) -> int:
+    """The daemon's own words, as a table."""
+    reply = _ask(context, "Status")
+    if context.options.json:
+        context.print_json(reply)
+    else:
+        from jobkeep.cli.render.daemon import status
+
+        context.print(*status(reply, context.style))
+    return OK
+
+
+def stop(context: Context) -> int:
+    """End the daemon, and return when it is gone: no socket answers, and the process has ended."""
+    status = _ask(context, "Status")
+    pid, running = int(status["pid"]), _running(status)
+    _ask(context, "Stop")
+    deadline = time.monotonic() + STOP_PATIENCE
+    while _alive(pid) or _status(context, pid) is not None:
+        if time.monotonic() > deadline:
+            why = f"the daemon (pid {pid}) has not ended within {STOP_PATIENCE:g} s"
+            raise Failure(why, FAILED, "its log tells why")
+        time.sleep(0.02)
+    if context.options.json:
+        context.print_json({"pid": pid, "stopped": True, "running": running})
+    else:
+        goes_on = f"; {running} running {'job goes' if running == 1 else 'jobs go'} on" if running else ""
+        context.print(f"stopped: pid {pid}{goes_on}")
+    return OK
+
+
+def _running(status: dict[str, Any]) -> int:
+    jobs = status.get("jobs") or {}
+    return int(jobs.get("running", 0)) + int(jobs.get("cancelling", 0))
+
+
+def _ask(context: Context, method: str) -> dict[str, Any]:
+    wire = context.dial(autostart=False)
+    try:
+        return wire.call(ADMIN + method)
+    finally:
+        wire.close()
+
+
+def _status(context: Context, pid: int | None = None) -> dict[str, Any] | None:
+    """None when no daemon answers (or another one than `pid`)."""
+    try:
+        status = _ask(context, "Status")
+    except DaemonUnreachable:
+        return None
+    return status if pid is None or status["pid"] == pid else None
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,91 @@
+"""List jobs, newest first: by default the live ones and the 20 that ended last."""
+
+from __future__ import annotations
+
+from jobkeep.cli import values
+from jobkeep.cli.failures import OK, UsageError
+from jobkeep.cli.render.jobs import rows
+from jobkeep.cli.render.style import STATES
+from jobkeep.cli.wire import JOBS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+    from typing import Any
+
+    from jobkeep.cli.context import Context
+
+LIVE = ("scheduled", "queued", "running", "cancelling")
+ENDED = ("succeeded", "failed", "cancelled")
+LIVE_SHOWN, ENDED_SHOWN, SHOWN, PAGE = 200, 20, 100, 500
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--state", action="append", metavar="S", help=f"one of {', '.join(STATES)}; may be repeated or a,b"
+    )
+    parser.add_argument("--queue", type=values.name, metavar="Q", help="only of this queue")
+    parser.add_argument("--label", action="append", type=values.label, default=[], metavar="K=V", help="all must match")
+    parser.add_argument("--since", type=values.duration, metavar="DUR", help="created or ended within: 90s 15m 3.5h 2d")
+    parser.add_argument("--limit", type=values.positive, metavar="N", help="at most so many")
+    parser.add_argument("--all", action="store_true", help="no limit")
+
+
+def run(context: Context, arguments: argparse.Namespace) -> int:
+    jobs, more = select(context, arguments)
+    if arguments.json:
+        for job in jobs:
+            context.print_json(job)
+    elif arguments.quiet:
+        context.print(*(job["id"] for job in jobs))
+    elif jobs:
+        context.print(*rows(jobs, context.style))
+    elif context.style.tty:
+        context.note("no jobs match" if _filtered(arguments) else "no jobs yet: jobkeep run -- COMMAND")
+    if more:
+        context.note("there are more: jobkeep ls --all, or --limit N")
+    return OK
+
+
+def select(context: Context, arguments: argparse.Namespace) -> tuple[list[dict[str, Any]], bool]:
+    """The jobs to show, and whether there are more of them than the default limit lets through."""
+    where = {
+        "queue": arguments.queue,
+        "label": dict(arguments.label) or None,
+        "since_s": arguments.since,
+    }
+    states = wanted(arguments.state or ())
+    if states or arguments.since is not None or arguments.all or arguments.limit:
+        limit = arguments.limit or (None if arguments.all else SHOWN)
+        jobs, more = _pages(context, limit, state=states or None, **where)
+        return jobs, more and not arguments.limit
+    live, more = _pages(context, LIVE_SHOWN, state=LIVE, **where)
+    ended, _ = _pages(context, ENDED_SHOWN, state=ENDED, **where)
+    return live + ended, more
+
+
+def wanted(given: Sequence[str]) -> list[str]:
+    """The states named by --state."""
+    states = [state.strip() for word in given for state in word.split(",")]
+    for state in states:
+        if state not in STATES:
+            raise UsageError(f"ls: there is no state {state!r}", "states: " + ", ".join(STATES))
+    return list(dict.fromkeys(states))
+
+
+def _pages(context: Context, limit: int | None, **where: Any) -> tuple[list[dict[str, Any]], bool]:
+    jobs: list[dict[str, Any]] = []
+    before = None
+    while limit is None or len(jobs) < limit:
+        page = PAGE if limit is None else min(limit - len(jobs), PAGE)
+        reply = context.link.call(JOBS + "List", limit=page, before=before, **where)
+        jobs += reply["jobs"]
+        before = reply.get("next")
+        if before is None:
+            return jobs, False
+    return jobs, True
+
+
+def _filtered(arguments: argparse.Namespace) -> bool:
+    return bool(arguments.state or arguments.queue or arguments.label or arguments.since is not None)

@@ -1,0 +1,34 @@
+"""Tell all about one job: how it is, how far, its runs, what failed, and what can be done now."""
+
+from __future__ import annotations
+
+from jobkeep.cli.failures import OK
+from jobkeep.cli.render.job import show
+from jobkeep.cli.targets import job_id
+from jobkeep.cli.wire import JOBS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
+    from jobkeep.cli.context import Context
+
+ITEMS = 10
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("id", metavar="ID", help="or the first characters of it")
+
+
+def run(context: Context, arguments: argparse.Namespace) -> int:
+    job = context.link.call(JOBS + "Get", id=job_id(arguments.id))["job"]
+    if arguments.json:
+        context.print_json(job)
+    elif arguments.quiet:
+        context.print(job["id"])
+    else:
+        items = []
+        if (job.get("progress") or {}).get("failed_items"):
+            items = context.link.call(JOBS + "FailedItems", id=job["id"], limit=ITEMS)["items"]
+        context.print(*show(job, items, context.style))
+    return OK

@@ -1,0 +1,56 @@
+"""Wait until jobs have ended. Exit code 0: all succeeded; 1: one did not; 124: the time is over."""
+
+from __future__ import annotations
+
+import time
+
+from jobkeep.cli import values
+from jobkeep.cli.failures import FAILED, OK, TIMED_OUT
+from jobkeep.cli.render.job import sentence
+from jobkeep.cli.targets import add_ids, job_id
+from jobkeep.cli.wire import JOBS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from typing import Any
+
+    from jobkeep.cli.context import Context
+
+OWN_TIMEOUT = True
+TURN = 10.0  # seconds per request, well below the time that an answer may take
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_ids(parser)
+    parser.add_argument("--any", action="store_true", help="until the first of them has ended")
+    parser.add_argument("--timeout", type=values.duration, metavar="DUR", help="at most so long: 90s 15m 3.5h 2d")
+
+
+def run(context: Context, arguments: argparse.Namespace) -> int:
+    reply = wait(context, [job_id(id) for id in arguments.ids], arguments.any, arguments.timeout)
+    for job in reply["jobs"]:
+        if arguments.json:
+            context.print_json(job)
+        elif arguments.quiet:
+            context.print(job["id"])
+        else:
+            context.print(f"{context.id(job['id'])}  {sentence(job, context.style)}")
+    if reply["timed_out"]:
+        left = len(arguments.ids) - len(reply["jobs"])
+        context.note(f"time is over; {left} of {len(arguments.ids)} jobs have not ended")
+        return TIMED_OUT
+    return OK if all(job["state"] == "succeeded" for job in reply["jobs"]) else FAILED
+
+
+def wait(context: Context, ids: list[str], any: bool, timeout: float | None) -> dict[str, Any]:
+    """Ask in turns, so that neither a restart of the daemon nor a silent connection can hold us for ever."""
+    deadline = None if timeout is None else time.monotonic() + timeout
+    while True:
+        turn = TURN if deadline is None else min(max(deadline - time.monotonic(), 0.0), TURN)
+        again = "the jobs go on; the same command waits again"
+        reply = context.link.call(JOBS + "Wait", again=again, ids=ids, any=any, timeout_s=turn)
+        if not reply.get("timed_out"):
+            return {"jobs": reply["jobs"], "timed_out": False}
+        if deadline is not None and time.monotonic() >= deadline:
+            return {"jobs": reply["jobs"], "timed_out": True}

@@ -1,0 +1,100 @@
+"""What every command needs: where to print, in which manner, and the way to the daemon."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+
+from jobkeep.cli.render.style import Style
+from jobkeep.cli.render.text import escape
+from jobkeep.cli.wire import Link, Wire
+from jobkeep.errors import DaemonUnreachable, NoDaemon
+from jobkeep.paths import candidates, named_socket
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from typing import Any
+
+    from jobkeep.cli.failures import Failure
+
+
+class Context:
+    """One invocation. `style` is that of stdout."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        tty = sys.stdout.isatty()
+        self.style = Style(
+            tty=tty,
+            colour=wants_colour(options.color, tty),
+            width=None if options.no_trunc or not tty else _columns(),
+            whole_ids=options.no_trunc,
+            now=time.time(),
+        )
+        self.link = Link(self.dial, lambda path: Wire(path, options.talk_timeout))
+
+    def dial(self, autostart: bool = True) -> Wire:
+        """Connect to the first daemon that answers. With `autostart` one is started if there is none."""
+        failure: DaemonUnreachable | None = None
+        for path in candidates(self.options.socket):
+            try:
+                return Wire(path, self.options.talk_timeout)
+            except DaemonUnreachable as error:
+                failure = failure or error
+        if failure is None or named_socket(self.options.socket) or not autostart:
+            raise failure or DaemonUnreachable("any socket", "none is known")
+        return Wire(self.start_daemon(), self.options.talk_timeout)
+
+    def start_daemon(self) -> str:
+        """Start the per-user daemon; -> its socket. Raises NoDaemon where that is not possible."""
+        raise NoDaemon("the user's socket", "there is none")
+
+    def print(self, *lines: str) -> None:
+        """Data, to stdout."""
+        if lines:
+            sys.stdout.write("\n".join(lines) + "\n")
+
+    def print_json(self, value: Any) -> None:
+        """One JSON text on a line of its own; ASCII, so that no terminal can be tricked by it."""
+        self.print(json.dumps(value, separators=(",", ":")))
+
+    def note(self, text: str) -> None:
+        """Anything else, to stderr; not with --quiet."""
+        if not self.options.quiet:
+            sys.stdout.flush()
+            sys.stderr.write(f"jobkeep: {escape(text)}\n")
+
+    def id(self, id: str) -> str:
+        """An id as people see it."""
+        return self.style.id(id)
+
+    def complain(self, failure: Failure) -> int:
+        """Report one failure of several; -> its exit code."""
+        sys.stdout.flush()
+        report(failure)
+        return failure.code
+
+
+def report(failure: Failure) -> None:
+    """The failure and its hint, to stderr."""
+    sys.stderr.write(f"jobkeep: {escape(str(failure))}\n")
+    if failure.hint:
+        sys.stderr.write(f"hint: {escape(failure.hint)}\n")
+    sys.stderr.flush()
+
+
+def wants_colour(choice: str, tty: bool) -> bool:
+    """--color, then NO_COLOR, then whether it is a terminal that can."""
+    if choice != "auto":
+        return choice == "always"
+    return tty and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _columns() -> int | None:
+    try:
+        return int(os.environ.get("COLUMNS") or 0) or os.get_terminal_size(sys.stdout.fileno()).columns or None
+    except (OSError, ValueError):
+        return None

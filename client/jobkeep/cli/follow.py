@@ -1,0 +1,99 @@
+"""Follow the output of a job over all its runs, exactly, also across a restart of the daemon."""
+
+from __future__ import annotations
+
+import json
+import sys
+from binascii import a2b_base64
+
+from jobkeep.cli.failures import RemoteFault
+from jobkeep.cli.wire import JOBS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from jobkeep.cli.wire import Link, Wire
+
+ENDED = ("succeeded", "failed", "cancelled")
+TURN = 1.0  # seconds that the daemon holds a Wait while there is nothing to read yet
+
+
+class Follower:
+    """Prints chunks of a job. `seen` remembers, per run and stream, up to where: a byte is printed once."""
+
+    def __init__(self, link: Link, id: str, stream: str | None = None, lines: int | None = None) -> None:
+        self._link = link
+        self._id = id
+        self._stream = stream
+        self._lines = lines
+        self._seen: dict[tuple[int, str], int] = {}
+        self._again = f"the job goes on; jobkeep logs -f {id} continues"
+
+    def to_the_end(self, run: int | None) -> dict[str, Any]:
+        """Follow from `run` on (None: the latest) until the job has ended; -> the job."""
+        while True:
+            if self.output(run, follow=True):
+                last = max((number for number, _ in self._seen), default=run or 0)
+                run = max(last, run or 0)
+            job = self._wait_for(after=run)
+            if job["attempt"] > (run or 0):
+                run = run + 1 if run else job["attempt"]
+            elif job["state"] in ENDED:
+                return job
+
+    def output(self, run: int | None, follow: bool) -> bool:
+        """Print the output of one run. False: there is no such run (yet)."""
+        try:
+            self._link.patiently(lambda wire: self._print_all(wire, run, follow), self._again)
+        except RemoteFault as fault:
+            if fault.name != "NoRun":
+                raise
+            return False
+        return True
+
+    def _print_all(self, wire: Wire, run: int | None, follow: bool) -> None:
+        # After a break everything is asked for again, and what was printed is skipped by its offset.
+        lines = None if self._seen else self._lines
+        for chunk in wire.stream(
+            JOBS + "Logs", id=self._id, run=run, stream=self._stream, lines=lines, follow=follow
+        ):
+            self.print(chunk)
+
+    def print(self, chunk: dict[str, Any]) -> None:
+        """Write the bytes of a chunk that were not there before."""
+        if "data" not in chunk:
+            return
+        data = a2b_base64(chunk["data"])
+        place = (chunk["run"], chunk["stream"])
+        known = self._seen.get(place, 0)
+        start, end = chunk["offset"], chunk["offset"] + len(data)
+        self._seen[place] = max(known, end)
+        fresh = data[max(known - start, 0) :]
+        if fresh:
+            target = sys.stdout if chunk["stream"] == "stdout" else sys.stderr
+            target.buffer.write(fresh)
+            target.flush()
+
+    def _wait_for(self, after: int | None) -> dict[str, Any]:
+        """The job, once it has ended or has a run later than `after`. The daemon does the waiting, in turns."""
+        while True:
+            job: dict[str, Any] = self._call("Get", id=self._id)["job"]
+            if job["state"] in ENDED or job["attempt"] > (after or 0):
+                return job
+            self._call("Wait", ids=[self._id], timeout_s=TURN)
+
+    def _call(self, method: str, **parameters: Any) -> dict[str, Any]:
+        return self._link.call(JOBS + method, again=self._again, **parameters)
+
+
+class JsonFollower(Follower):
+    """The wire's own chunks, one JSON object per line."""
+
+    def print(self, chunk: dict[str, Any]) -> None:
+        place = (chunk["run"], chunk["stream"])
+        if chunk["offset"] < self._seen.get(place, 0):
+            return  # printed before the connection broke
+        self._seen[place] = chunk["offset"] + len(a2b_base64(chunk["data"]))
+        sys.stdout.write(json.dumps(chunk, separators=(",", ":")) + "\n")
+        sys.stdout.flush()

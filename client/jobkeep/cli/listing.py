@@ -1,0 +1,57 @@
+"""The commands of `jobkeep`, grouped, with one line each."""
+
+from __future__ import annotations
+
+GROUPS: dict[str, dict[str, str]] = {
+    "Start jobs": {
+        "run": "run a command as a job and follow it",
+        "call": "call a Python function as a job and follow it",
+    },
+    "Look at jobs": {
+        "ls": "list live jobs and those that ended last (also: bare `jobkeep`)",
+        "show": "tell all about one job",
+        "logs": "print a job's output",
+        "wait": "wait until jobs have ended",
+        "history": "print the journal of one job",
+        "events": "print the journal of all jobs",
+        "sql": "ask the database, read-only",
+    },
+    "Act on jobs": {
+        "cancel": "stop jobs",
+        "resume": "continue failed or cancelled jobs from their checkpoint",
+        "restart": "end the running process of jobs and continue them",
+    },
+    "The daemon": {
+        "daemon": "start, stop or look at the daemon",
+        "version": "print the versions of client and daemon",
+    },
+}
+
+
+def names() -> list[str]:
+    """All commands."""
+    return [name for group in GROUPS.values() for name in group]
+
+
+def overview() -> str:
+    """The text of `jobkeep --help`."""
+    lines = ["usage: jobkeep [COMMON OPTIONS] COMMAND …", "", "Keeps jobs alive, exclusive, visible and resumable."]
+    for title, commands in GROUPS.items():
+        lines += ["", f"{title}:"]
+        lines += [f"  {name:<9} {summary}" for name, summary in commands.items()]
+    return "\n".join([*lines, "", _COMMON])
+
+
+_COMMON = """\
+Common options, before or behind the command:
+  --socket PATH               the daemon's socket (else $JOBKEEP_SOCKET, else your own daemon's)
+  --json                      JSON for programs: one object, or one per line
+  -q, --quiet                 ids only
+  --no-trunc                  whole ids and names
+  --color auto|always|never   colours (also: NO_COLOR)
+  --timeout DUR               how long an answer of the daemon may take
+
+Exit codes: 0 ok, 1 the job failed, 2 usage, 3 not found or ambiguous, 4 daemon unreachable,
+5 the job's state does not allow it, 6 not permitted, 124 time-out, 130 Ctrl-C.
+
+`jobkeep COMMAND --help` tells more."""

@@ -1,0 +1,148 @@
+"""One job at length: a sentence of status, then the facts, then what can be done about it."""
+
+from __future__ import annotations
+
+from jobkeep.cli.render.outcome import cause, error_line
+from jobkeep.cli.render.progress import full, tallies
+from jobkeep.cli.render.style import BOLD, DIM, RED, Style, state_colour, state_word
+from jobkeep.cli.render.table import fields, table
+from jobkeep.cli.render.text import escape
+from jobkeep.cli.render.times import span, when
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    Job = dict[str, Any]
+
+ENDED = ("succeeded", "failed", "cancelled")
+
+
+def sentence(job: Job, style: Style) -> str:
+    """`✗ failed 3 min ago after 12 min: worker ended by signal 9 (SIGKILL)`."""
+    state, health = job["state"], job.get("health", "ok")
+    text = state_word(state) + _since(job, state, style)
+    if state in ("failed", "cancelled") or (state in ("queued", "scheduled") and job.get("outcome")):
+        why = cause(job.get("outcome"), job["kind"])
+        text += f": {why}" if why else ""
+    if health == "late":
+        text += ", late: no heartbeat" + _for(job.get("heartbeat_age_s"))
+    elif health == "stalled":
+        text += ", stalled: no progress" + _for(job.get("stuck_for_s"))
+    return style.paint(text, state_colour(state, health))
+
+
+def _for(seconds: float | None) -> str:
+    return f" for {span(seconds)}" if seconds is not None else ""
+
+
+def _since(job: Job, state: str, style: Style) -> str:
+    if state in ENDED:
+        return _moment(job.get("ended_at"), style) + (
+            f" after {span(job['elapsed_s'])}" if job.get("elapsed_s") is not None else ""
+        )
+    if state in ("running", "cancelling"):
+        return _for(job.get("elapsed_s")) + (f" (run {job['attempt']})" if job.get("attempt", 0) > 1 else "")
+    if job.get("due_at"):
+        return ", due " + when(job["due_at"], style.now, style.tty)
+    return ", submitted" + _moment(job.get("created_at"), style)
+
+
+def _moment(iso: str | None, style: Style) -> str:
+    if not iso:
+        return ""
+    return f" {when(iso, style.now, True)}" if style.tty else f" at {iso}"
+
+
+def show(job: Job, failed: list[dict[str, Any]], style: Style) -> list[str]:
+    """All lines of `jobkeep show`. `failed`: the first failed items."""
+    title = style.paint(escape(job["name"]), BOLD) + "  " + style.paint(style.id(job["id"]), DIM)
+    return [
+        title,
+        sentence(job, style),
+        "",
+        *fields(_facts(job, style), style),
+        *_runs(job, style),
+        *_failed_items(job, failed, style),
+        *_actions(job, style),
+    ]
+
+
+def _facts(job: Job, style: Style) -> list[tuple[str, str]]:
+    spec, progress = job.get("spec") or {}, job.get("progress") or {}
+    checkpoint = job.get("checkpoint")
+    return [
+        (job["kind"], what(spec)),
+        ("directory", escape(spec.get("cwd") or "")),
+        ("progress", full(progress, job.get("elapsed_s"), job["state"] == "running", style.tty)),
+        ("tallies", tallies(progress)),
+        ("note", escape(progress.get("note") or "")),
+        ("queue", escape(job["queue"])),
+        ("priority", str(job["priority"]) if job.get("priority") else ""),
+        ("labels", ", ".join(f"{escape(key)}={escape(value)}" for key, value in (job.get("labels") or {}).items())),
+        ("key", escape(job.get("key") or "")),
+        ("lock", escape(job.get("lock") or "")),
+        ("policy", _policy(spec)),
+        ("created", when(job["created_at"], style.now, style.tty)),
+        ("started", when(job["started_at"], style.now, style.tty) if job.get("started_at") else ""),
+        ("ended", when(job["ended_at"], style.now, style.tty) if job.get("ended_at") else ""),
+        ("heartbeat", f"{span(job['heartbeat_age_s'])} ago" if job.get("heartbeat_age_s") is not None else ""),
+        ("checkpoint", f"{checkpoint['seq']}, {when(checkpoint['at'], style.now, style.tty)}" if checkpoint else ""),
+    ]
+
+
+def what(spec: dict[str, Any]) -> str:
+    """The command as one could type it, or the function with its arguments."""
+    if spec.get("command"):
+        from shlex import join
+
+        return escape(join(spec["command"]))
+    arguments = ", ".join(f"{key}={value!r}" for key, value in (spec.get("arguments") or {}).items())
+    return escape(f"{spec.get('function') or '?'}({arguments})")
+
+
+def _policy(spec: dict[str, Any]) -> str:
+    parts = []
+    if spec.get("timeout_s") is not None:
+        parts.append(f"at most {span(spec['timeout_s'])} a run")
+    if spec.get("retries"):
+        parts.append(f"{spec['retries']} retries")
+    if spec.get("on_lost"):
+        parts.append(f"when lost: {escape(spec['on_lost'])}")
+    return ", ".join(parts)
+
+
+def _runs(job: Job, style: Style) -> list[str]:
+    runs = sorted(job.get("runs") or [], key=lambda run: -int(run["number"]))
+    if not runs:
+        return []
+    rows = []
+    for run in runs:
+        outcome = run.get("outcome") or "running"
+        rows.append(
+            [
+                (f"  {run['number']}", None),
+                (state_word(outcome), state_colour(outcome)),
+                (when(run["started_at"], style.now, style.tty) if run.get("started_at") else "-", None),
+                (when(run["ended_at"], style.now, style.tty) if run.get("ended_at") else "-", None),
+                (cause({**run, "kind": run.get("outcome")}, job["kind"]) if run.get("outcome") else "", None),
+            ]
+        )
+    return ["", *table(("  RUN", "OUTCOME", "STARTED", "ENDED", "WHY"), rows, style, flexible=4)]
+
+
+def _failed_items(job: Job, items: list[dict[str, Any]], style: Style) -> list[str]:
+    total = (job.get("progress") or {}).get("failed_items") or 0
+    if not items:
+        return []
+    rows = [[(f"  {escape(item['key'])}", None), (error_line(item["error"]), RED)] for item in items]
+    more = [f"  and {total - len(items)} more"] if total > len(items) else []
+    return ["", *table(("  FAILED ITEM", "ERROR"), rows, style, flexible=1), *more]
+
+
+def _actions(job: Job, style: Style) -> list[str]:
+    allowed = [verb for verb, action in (job.get("actions") or {}).items() if action.get("allowed")]
+    lines = [f"  jobkeep {escape(verb)} {style.id(job['id'])}" for verb in allowed]
+    if "resume" in allowed and (job.get("progress") or {}).get("failed_items"):
+        lines.append(f"  jobkeep resume {style.id(job['id'])} --failed-items")
+    return ["", style.paint("possible now:", BOLD), *lines] if lines else []

@@ -1,0 +1,42 @@
+"""Times and durations for people. No datetime: importing it costs more than it saves here."""
+
+from __future__ import annotations
+
+
+def epoch(iso: str) -> float:
+    """Seconds since 1970 of an ISO-8601 time in UTC (`2026-01-02T03:04:05.678Z`)."""
+    year, month, day = int(iso[:4]), int(iso[5:7]), int(iso[8:10])
+    shifted = year - (month < 3)  # years begin in March, so that leap days come last
+    days = 365 * shifted + shifted // 4 - shifted // 100 + shifted // 400
+    days += (153 * ((month + 9) % 12) + 2) // 5 + day - 719469
+    seconds = float(iso[17:].partition("+")[0].rstrip("Z") or 0)
+    return days * 86400 + int(iso[11:13]) * 3600 + int(iso[14:16]) * 60 + seconds
+
+
+def span(seconds: float) -> str:
+    """`45 s`, `12 min`, `3.5 h`, `2 d`: two digits are enough for people."""
+    seconds = max(seconds, 0.0)
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    if seconds < 59.5:
+        return f"{seconds:.0f} s"
+    if seconds < 3570:
+        return f"{seconds / 60:.0f} min"
+    if seconds < 35820:
+        return f"{seconds / 3600:.1f} h"
+    if seconds < 84600:
+        return f"{seconds / 3600:.0f} h"
+    return f"{seconds / 86400:.1f} d" if seconds < 9.95 * 86400 else f"{seconds / 86400:.0f} d"
+
+
+def ago(iso: str, now: float) -> str:
+    """`3 min ago`; clocks that disagree by a little make `just now`, and a due time `in 3 min`."""
+    seconds = now - epoch(iso)
+    if -1.0 < seconds < 1.0:
+        return "just now"
+    return f"{span(seconds)} ago" if seconds > 0 else f"in {span(-seconds)}"
+
+
+def when(iso: str, now: float, tty: bool) -> str:
+    """Relative on a terminal, as it is elsewhere."""
+    return ago(iso, now) if tty else iso

@@ -1,0 +1,140 @@
+"""Values of options, as pure functions: text -> value, or an error that says what is expected."""
+
+from __future__ import annotations
+
+import re
+from argparse import ArgumentTypeError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_LONGEST = 366 * 86400.0
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/+-]{0,127}")
+_FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*", re.ASCII)
+_NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?|\.[0-9]{1,9}")
+_REQUEST = re.compile(r"[!-~]{1,128}")
+
+
+def duration(text: str) -> float:
+    """`90s 15m 3.5h 2d`; a bare number is seconds."""
+    number, unit = (text[:-1], text[-1]) if text[-1:] in _UNITS else (text, "s")
+    if not _NUMBER.fullmatch(number):
+        raise ArgumentTypeError(f"{text!r} is not a duration such as 90s, 15m, 3.5h or 2d")
+    seconds = float(number) * _UNITS[unit]
+    if seconds > _LONGEST:
+        raise ArgumentTypeError(f"{text!r} is longer than 366 days")
+    return seconds
+
+
+def name(text: str) -> str:
+    """One printable word."""
+    if not _NAME.fullmatch(text):
+        raise ArgumentTypeError(f"{text!r} is not a name: letters, digits and ._:@/+- only, at most 128")
+    return text
+
+
+def function(text: str) -> str:
+    """`MODULE:FUNCTION`."""
+    if not _FUNCTION.fullmatch(text) or len(text) > 512:
+        raise ArgumentTypeError(f"{text!r} is not MODULE:FUNCTION, such as crm.tasks:refresh")
+    return text
+
+
+def request_id(text: str) -> str:
+    """Any word of printable ASCII."""
+    if not _REQUEST.fullmatch(text):
+        raise ArgumentTypeError(f"{text!r} is not 1 to 128 printable ASCII characters")
+    return text
+
+
+def reason(text: str) -> str:
+    """One line for people."""
+    if not text.isprintable() or len(text) > 1024:
+        raise ArgumentTypeError("must be one line of at most 1024 characters, without control characters")
+    return text
+
+
+def label(text: str) -> tuple[str, str]:
+    """`KEY=VALUE`, the key a name."""
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise ArgumentTypeError(f"{text!r} is not KEY=VALUE")
+    if len(value) > 256:
+        raise ArgumentTypeError(f"the value of {key!r} is longer than 256 characters")
+    return name(key), value
+
+
+def variable(text: str) -> tuple[str, str]:
+    """`NAME=VALUE` of an environment."""
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return key, value
+
+
+def argument(text: str) -> tuple[str, Any]:
+    """`KEY=VALUE` of a function: the value is JSON if it parses as JSON, else a string."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.isidentifier():
+        raise ArgumentTypeError(f"{text!r} is not KEY=VALUE")
+    try:
+        return key, decode(value)
+    except ValueError:
+        return key, value
+
+
+def arguments(text: str) -> dict[str, Any]:
+    """A JSON object."""
+    try:
+        value = decode(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise ArgumentTypeError("must be a JSON object, such as '{\"path\": \"leads.csv\"}'")
+    return value
+
+
+def decode(text: str) -> Any:
+    """Strict JSON: NaN and Infinity are no numbers of it. Raises ValueError."""
+    import json
+
+    def refuse(word: str) -> None:
+        raise ValueError(f"{word} is not JSON")
+
+    try:
+        return json.loads(text, parse_constant=refuse)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def priority(text: str) -> int:
+    """-1000 to 1000."""
+    return _integer(text, -1000, 1000)
+
+
+def retries(text: str) -> int:
+    """0 to 1000."""
+    return _integer(text, 0, 1000)
+
+
+def positive(text: str) -> int:
+    """1 and above."""
+    return _integer(text, 1, (1 << 63) - 1)
+
+
+def count(text: str) -> int:
+    """0 and above."""
+    return _integer(text, 0, (1 << 63) - 1)
+
+
+def _integer(text: str, low: int, high: int) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r} is not a whole number") from None
+    if not low <= value <= high:
+        bounds = f"from {low} to {high}" if high < 1 << 62 else f"of {low} or more"
+        raise ArgumentTypeError(f"{text!r} is not a number {bounds}")
+    return value
