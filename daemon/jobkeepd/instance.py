@@ -1,0 +1,94 @@
+"""One daemon per state directory, and the private files beside the database."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import stat
+import struct
+from pathlib import Path
+
+from jobkeepd.errors import AlreadyRunning, DaemonError
+
+_FLOCK = struct.Struct("hhqqi4x")  # l_type, l_whence, l_start, l_len, l_pid on 64-bit Linux
+
+
+class UnusableDirectory(DaemonError):
+    """A directory of ours is missing, not writable, or not safely ours."""
+
+
+def private_directory(path: Path) -> None:
+    """Make `path` (0700) or verify it: a real directory, ours, writable by nobody else. Raises UnusableDirectory."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        raise UnusableDirectory(f"{path}: {error.strerror}") from error
+    try:
+        seen = os.fstat(handle)
+    finally:
+        os.close(handle)
+    if seen.st_uid != os.geteuid():
+        raise UnusableDirectory(f"{path}: belongs to uid {seen.st_uid}, not to us")
+    if seen.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise UnusableDirectory(f"{path}: others may write to it; chmod go-w {path}")
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise UnusableDirectory(f"{path}: not writable")
+
+
+class InstanceLock:
+    """A POSIX lock, which dies with its process and is inherited by none. The file is opened once, never closed."""
+
+    def __init__(self, state_dir: Path) -> None:
+        path = state_dir / "lock"
+        try:
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            raise UnusableDirectory(f"{path}: {error.strerror}") from error
+        try:
+            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise AlreadyRunning(str(state_dir), self._holder()) from None
+
+    def _holder(self) -> int | None:
+        query = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        kind, _, _, _, pid = _FLOCK.unpack(fcntl.fcntl(self._file, fcntl.F_GETLK, query))
+        return pid if kind != fcntl.F_UNLCK and pid > 0 else None
+
+
+def secret(state_dir: Path) -> bytes:
+    """Random bytes that only this state directory's daemons know."""
+    path = state_dir / "secret"
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        drawn = secrets.token_bytes(32)
+        fresh = path.with_name("secret.new")
+        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(drawn)
+            os.fsync(file.fileno())
+        os.rename(fresh, path)
+        return drawn
+
+
+def boot_id() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def last_boot_id(state_dir: Path) -> str | None:
+    """The boot in which the last daemon ran here."""
+    try:
+        return (state_dir / "boot_id").read_text().strip()
+    except FileNotFoundError:
+        return None
+
+
+def remember_boot(state_dir: Path, boot: str) -> None:
+    (state_dir / "boot_id").write_text(boot + "\n")
+
+
+def resident_bytes() -> int:
+    """This process's resident set."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

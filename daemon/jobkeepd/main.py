@@ -1,0 +1,237 @@
+"""The composition root: arguments, configuration, adapters, supervisor, listener, signals."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import secrets
+import signal
+import sqlite3
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import anyio
+import anyio.abc
+import structlog
+
+from jobkeepd import __version__, instance, logs
+from jobkeepd.clock import SystemClock
+from jobkeepd.config import Config, load
+from jobkeepd.errors import AlreadyRunning, BadConfig, Corrupt, DaemonError
+from jobkeepd.notify import notify
+from jobkeepd.rpc.listener import Listener
+from jobkeepd.rpc.services import HostStatus, Services
+from jobkeepd.runner.environment import Directories
+from jobkeepd.runner.launcher import Launcher
+from jobkeepd.runner.pool import Pool
+from jobkeepd.runner.spool import Spool
+from jobkeepd.runner.surroundings import Surroundings
+from jobkeepd.store.changes import Note
+from jobkeepd.store.sqlite import SqliteStore
+from jobkeepd.supervisor.feed import Feed
+from jobkeepd.supervisor.reports import Reports
+from jobkeepd.supervisor.startup import Startup
+from jobkeepd.supervisor.supervisor import Supervisor
+from jobkeepd.supervisor.workshop import Environments, Workshop
+
+log = structlog.get_logger()
+TRIM_INTERVAL = 30.0
+ID_LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"  # no i, l, o, u: read aloud without mistakes
+
+
+def run(argv: Sequence[str]) -> int:
+    """The daemon in the foreground until SIGTERM; its exit status."""
+    parser = argparse.ArgumentParser(prog="jobkeepd", description="The job-control daemon, in the foreground.")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="configuration file (see config.toml)")
+    parser.add_argument("--version", action="version", version=f"jobkeepd {__version__}")
+    arguments = parser.parse_args(argv)
+    try:
+        config = load(arguments.config, os.environ, os.cpu_count() or 1, os.getuid())
+    except BadConfig as error:
+        for problem in error.problems:
+            sys.stderr.write(f"jobkeepd: {problem}\n")
+        return 2
+    logs.configure(config.daemon.log_level, config.daemon.log_format)
+    try:
+        return Daemon(config).run()
+    except AlreadyRunning as error:
+        return _refuse(str(error), "`jobkeep daemon status` shows it; one daemon per state directory")
+    except Corrupt as error:
+        return _refuse(str(error), None)
+    except DaemonError as error:
+        return _refuse(str(error), "see [daemon] in config.toml for where jobkeepd keeps its files")
+
+
+def _refuse(why: str, hint: str | None) -> int:
+    sys.stderr.write(f"jobkeepd: cannot start: {why}\n" + (f"hint: {hint}\n" if hint else ""))
+    return 1
+
+
+class Daemon:
+    """Implements rpc.services.Host; everything the process is made of hangs on it."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._clock = SystemClock()
+        self._started = self._clock.monotonic()
+        self._ending = anyio.Event()
+        self._failure: Exception | None = None
+        self._boot = instance.boot_id()
+        self.state = Path(config.daemon.state_dir)
+        self.runtime = Path(config.daemon.runtime_dir)
+
+    def run(self) -> int:
+        for path in (self.state, self.runtime, self.state / "logs", self.state / "logs/workers", self.state / "spool"):
+            instance.private_directory(path)
+        self._lock = instance.InstanceLock(self.state)
+        anyio.run(self._serve)
+        return 1 if self._failure is not None else 0
+
+    # -- rpc.services.Host ---------------------------------------------------------------------------------------
+
+    def status(self) -> HostStatus:
+        return HostStatus(
+            version=__version__,
+            pid=os.getpid(),
+            uptime=self._clock.monotonic() - self._started,
+            rss_bytes=instance.resident_bytes(),
+            socket=self._config.daemon.socket,
+            state_dir=str(self.state),
+            runtime_dir=str(self.runtime),
+            sqlite_version=sqlite3.sqlite_version,
+            limits={name: queue.limit for name, queue in self._config.queues.items()},
+        )
+
+    def stop(self) -> None:
+        self._ending.set()
+
+    # -- life ----------------------------------------------------------------------------------------------------
+
+    def _fail(self, error: Exception) -> None:
+        """The store is not to be trusted any more: end, and start again from what is on disk."""
+        if self._failure is None:
+            self._failure = error
+            log.error("store_failed", error=str(error))
+            self._ending.set()
+
+    async def _serve(self) -> None:
+        async with Launcher(self.runtime) as launcher:  # starts the spawner: before the database is open
+            feed = Feed()
+            supervisor: Supervisor | None = None
+            store = await SqliteStore.open(
+                self.state / "jobs.sqlite",
+                lambda entries: supervisor.on_entries(entries) if supervisor is not None else feed.publish(entries),
+                self._fail,
+            )
+            try:
+                async with anyio.create_task_group() as group:
+                    surroundings = self._surroundings(launcher)
+                    pool = Pool(launcher, surroundings, group, max_idle=self._total_limit())
+                    workshop = self._workshop(store, pool)
+                    supervisor = Supervisor(workshop, self._config.queues, feed, group)
+                    startup = Startup(
+                        workshop,
+                        supervisor.dispatcher,
+                        launcher,
+                        Spool(surroundings.directories.spool),
+                        pool,
+                        instance.last_boot_id(self.state) in (None, self._boot),
+                    )
+                    await startup.recover_once()
+                    instance.remember_boot(self.state, self._boot)
+                    reports = Reports(pool.workers, store, surroundings)
+                    services = self._services(store, supervisor, reports, feed, surroundings)
+                    await self._listen(services, supervisor, pool, group)
+                    group.cancel_scope.cancel()
+            finally:
+                await store.aclose()
+
+    async def _listen(
+        self, services: Services, supervisor: Supervisor, pool: Pool, group: anyio.abc.TaskGroup
+    ) -> None:
+        listener = await Listener.open(self._config.daemon.socket, services)
+        try:
+            supervisor.start()
+            group.start_soon(self._keep_trimming, pool, name="idle workers")
+            group.start_soon(self._watch_signals, name="signals")
+            data = {"version": __version__, "pid": os.getpid(), "epoch": services.store.epoch, "boot_id": self._boot}
+            services.store.send(Note(kind="daemon_started", at=self._clock.now(), data=data))
+            log.info("ready", socket=self._config.daemon.socket, **data)
+            notify("READY=1")
+            await self._ending.wait()
+            notify("STOPPING=1")
+            log.info("stopping", failed=self._failure is not None)
+        finally:
+            await listener.close()
+            if self._failure is None:
+                await supervisor.stop()
+
+    async def _watch_signals(self) -> None:
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            async for number in signals:
+                log.info("signal", number=int(number))
+                self.stop()
+
+    async def _keep_trimming(self, pool: Pool) -> None:
+        while True:
+            await anyio.sleep(TRIM_INTERVAL)
+            pool.trim_once()
+
+    # -- parts ---------------------------------------------------------------------------------------------------
+
+    def _total_limit(self) -> int:
+        return sum(queue.limit for queue in self._config.queues.values())
+
+    def _surroundings(self, launcher: Launcher) -> Surroundings:
+        directories = Directories(
+            socket=self._config.daemon.socket,
+            logs=str(self.state / "logs"),
+            spool=str(self.state / "spool"),
+            state=str(self.state),
+        )
+        return Surroundings(
+            directories=directories,
+            clock=self._clock,
+            forget=launcher.forget,
+            secret=instance.secret(self.state),
+            grace=self._config.jobs.grace,
+            checkpoint_every=self._config.jobs.checkpoint_every,
+            settings=self._config.workers,
+        )
+
+    def _workshop(self, store: SqliteStore, pool: Pool) -> Workshop:
+        return Workshop(
+            store=store,
+            runner=pool,
+            clock=self._clock,
+            settings=self._config.jobs,
+            environments=Environments(store),
+            cookie=lambda: secrets.token_hex(16),
+            jitter=random.random,
+            default_python=sys.executable,
+            default_cwd=str(self.state),
+        )
+
+    def _services(
+        self, store: SqliteStore, supervisor: Supervisor, reports: Reports, feed: Feed, surroundings: Surroundings
+    ) -> Services:
+        queues = tuple(self._config.queues)
+        return Services(
+            store=store,
+            jobs=supervisor,
+            workers=reports,
+            feed=feed,
+            host=self,
+            clock=self._clock,
+            new_id=new_id,
+            log_dir=surroundings.directories.logs,
+            queues=lambda: queues,
+        )
+
+
+def new_id() -> str:
+    """60 random bits as 12 characters; the first 8 are enough to name a job among thousands."""
+    bits = secrets.randbits(60)
+    return "".join(ID_LETTERS[bits >> shift & 31] for shift in range(55, -5, -5))
