@@ -16,7 +16,15 @@ PUBLIC_METHODS = 12
 VAGUE_NAMES = {"utils", "util", "common", "helpers", "helper", "manager", "misc"}
 
 # Classes that are one flat public surface by nature, each with its reason.
-WIDE_CLASSES: dict[str, str] = {}
+WIDE_CLASSES = {
+    "SqliteStore": "the Store port, method by method",
+    "MemoryStore": "the Store port, method by method",
+    "SqlLedger": "the Ledger port, method by method",
+    "MemoryLedger": "the Ledger port, method by method",
+    "WorkerSeat": "the Seat port on one side, the Worker port on the other",
+    "Courier": "the Port of the SDK, in its async and its blocking half",
+    "BatchWork": "one batch's bookkeeping, shared by the async and the blocking loop",
+}
 # Files over the budget, each with its reason.
 LONG_FILES = {"client/jobkeep/protocol/jobs.py": "one interface of the wire, declared in one place"}
 
@@ -66,7 +74,7 @@ def test_a_function_fits_into_its_budget(path: Path) -> None:
 
 @pytest.mark.parametrize("path", SOURCES, ids=named)
 def test_a_class_is_not_a_place_for_everything(path: Path) -> None:
-    """No class but the declared wide ones has more than 12 public methods."""
+    """No class has more than 12 public methods, but for those that say why."""
     wide = {}
     for node in ast.walk(parsed(path)):
         if isinstance(node, ast.ClassDef) and not is_protocol(node):
@@ -75,6 +83,13 @@ def test_a_class_is_not_a_place_for_everything(path: Path) -> None:
                 wide[node.name] = len(public)
 
     assert wide == {}
+
+
+def is_public_method(node: ast.stmt) -> bool:
+    """Properties are not counted: they are facts, not things that the class does."""
+    if not isinstance(node, Function) or node.name.startswith("_"):
+        return False
+    return not any(isinstance(decorator, ast.Name) and decorator.id == "property" for decorator in node.decorator_list)
 
 
 def is_protocol(node: ast.ClassDef) -> bool:
