@@ -35,7 +35,7 @@ $(STAMP): pyproject.toml
 	  if "$$candidate" -c "$(FITS)" >/dev/null 2>&1; then python=$$candidate; break; fi; \
 	done; \
 	if [ -z "$$python" ]; then \
-	  echo "error: jobkeep needs Python 3.11 or newer, with the venv module; found: $$(python3 --version 2>&1 || true)" >&2; \
+	  echo "error: jobkeep needs Python 3.11 or newer, with the venv module; $${PYTHON:-python3} is $$("$${PYTHON:-python3}" --version 2>&1 || echo missing)" >&2; \
 	  echo "hint: install one (Debian: apt install python3 python3-venv), or say which: make PYTHON=/path/to/python3.12 …" >&2; \
 	  exit 2; \
 	fi; \
