@@ -9,6 +9,7 @@ from jobkeep.protocol.jobs import Progress
 from jobkeepd.core.admission import Need
 from jobkeepd.core.ending import RunEnd
 from jobkeepd.core.model import Exit, Identity, Job, RunRef, SavedCheckpoint
+from jobkeepd.errors import StartFailed
 from msgspec import Struct
 
 
@@ -72,6 +73,7 @@ class FoundSlot(Struct, frozen=True):
     run: str | None
     execution: Execution | None
     exit: Exit | None
+    failed: StartFailed | None = None  # it never started, and why
 
 
 class SlotSource(Protocol):

@@ -1,0 +1,234 @@
+"""The daemon's end of one slot: keeps a connection to the shim, and follows its run also if the shim is killed."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import anyio
+import msgspec
+
+from jobkeepd.core.model import Exit, Identity
+from jobkeepd.errors import RunnerError, StartFailed
+from jobkeepd.runner import identity
+from jobkeepd.runner.base import LeaderOrder
+from jobkeepd.runner.execution import (
+    ShimExecution,
+    exit_by_kernel,
+    exit_of,
+    exit_on_record,
+    failure_of,
+    failure_on_record,
+    leader_on_record,
+)
+from jobkeepd.runner.lines import GONE, Lines
+from jobkeepd.runner.spawner_link import SpawnerGone, SpawnerLink
+from jobkeepd.spawner import record
+
+_HELLO_WITHIN = 5.0
+_RETRY = 0.1
+
+
+class Starting:
+    """A start that was sent and not yet answered."""
+
+    def __init__(self, run: str) -> None:
+        self.run = run
+        self.answered = anyio.Event()
+        self.outcome: ShimExecution | StartFailed | None = None
+
+    def answer(self, outcome: ShimExecution | StartFailed) -> None:
+        self.outcome = outcome
+        self.answered.set()
+
+
+class ShimSlot:
+    """Implements Slot. `follow` must run in some task from when it is connected."""
+
+    def __init__(self, runtime: str, name: str, spawner: SpawnerLink) -> None:
+        self._runtime = runtime
+        self._name = name
+        self._spawner = spawner
+        self._peer: Lines | None = None
+        self._changed = anyio.Event()  # of _peer or alive
+        self._alive = True
+        self._inherited = True  # once dead: whether the spawner has its tree
+        self._protocol = record.PROTOCOL
+        self._starting: Starting | None = None
+        self.execution: ShimExecution | None = None  # the last one
+        self.hello: dict[str, Any] = {}
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def alive(self) -> bool:
+        return self._alive
+
+    async def start(self, order: LeaderOrder) -> ShimExecution:
+        if self._protocol != record.PROTOCOL:
+            raise StartFailed("slot", f"slot {self._name} speaks protocol {self._protocol}, not {record.PROTOCOL}")
+        if not record.is_name(order.run):
+            raise StartFailed("order", f"{order.run!r} cannot name the records of a run")
+        if not self._alive or self._peer is None or self._starting is not None:
+            raise StartFailed("slot", f"slot {self._name} is not ready")
+        starting = self._starting = Starting(order.run)
+        with contextlib.suppress(*GONE):  # the reader sees it, too, and finds out whether the order arrived
+            await self._peer.send({"op": "start", **msgspec.structs.asdict(order)})
+        try:
+            await starting.answered.wait()
+        finally:
+            self._starting = None
+        if isinstance(starting.outcome, ShimExecution):
+            return starting.outcome
+        assert starting.outcome is not None
+        raise starting.outcome
+
+    async def retire(self) -> None:
+        if self._peer is not None:
+            with contextlib.suppress(*GONE):  # dead, or it will end by itself once it has been idle for long
+                await self._peer.send({"op": "retire"})
+
+    async def connect(self) -> dict[str, Any]:
+        """Dial, and hear what the slot is at. Raises GONE or TimeoutError."""
+        peer = await Lines.dial(record.slot_socket(self._runtime, self._name))
+        try:
+            with anyio.fail_after(_HELLO_WITHIN):
+                hello, *early = await peer.receive()
+        except BaseException:
+            await peer.aclose()
+            raise
+        self._protocol = hello["protocol"]
+        if hello["state"] != "idle":
+            self._adopt(hello["run"], Identity(*hello["leader"]))
+        self.hello = hello
+        self._set(peer)
+        self._catch_up(hello["run"], hello["state"])
+        for message in early:
+            self._heed(message)
+        return self.hello
+
+    def _adopt(self, run: str, leader: Identity) -> ShimExecution:
+        if self.execution is None or self.execution.run != run:
+            self.execution = ShimExecution(run, leader, self.deliver)
+        return self.execution
+
+    def _set(self, peer: Lines | None) -> None:
+        self._peer = peer
+        self._changed.set()
+        self._changed = anyio.Event()
+
+    # -- what the slot says -----------------------------------------------------------------------------------------
+
+    async def follow(self) -> None:
+        """Until the shim is gone, and with it everything of its last run."""
+        while self._peer is not None:
+            async for message in self._peer:
+                self._heed(message)
+            await self._peer.aclose()
+            self._set(None)
+            await self._reconnect()
+        self._alive = False
+        self._set(None)
+        self._settle_start_of_dead()
+        if self.execution is not None:
+            await self.outlive(self.execution)
+
+    def _heed(self, message: dict[str, Any]) -> None:
+        op, run = message.get("op"), message.get("run")
+        starting = self._starting
+        if starting is not None and starting.run == run:
+            if op == "failed":
+                starting.answer(failure_of(message))
+            elif op == "started":
+                starting.answer(self._adopt(starting.run, Identity(*message["leader"])))
+        if self.execution is None or self.execution.run != run:
+            return
+        if op == "exit":
+            self.execution.note_exit(exit_of(message))
+        if op == "drained" or message.get("drained"):
+            self.execution.note_drained()
+
+    async def _reconnect(self) -> None:
+        """Leaves `_peer` None only if the kernel says that the shim is dead."""
+        while self._peer is None:
+            try:
+                await self.connect()
+            except (*GONE, TimeoutError):
+                if record.lock_holder(record.slot_lock(self._runtime, self._name)) is None:
+                    return
+                await anyio.sleep(_RETRY)
+
+    def _catch_up(self, run: str | None, state: str) -> None:
+        """Make good for what was said while nobody listened."""
+        starting = self._starting
+        if starting is not None and starting.run != run:
+            starting.answer(StartFailed("slot", f"slot {self._name} hung up before it took the run"))
+        elif starting is not None:
+            self._settle_start(starting)
+        if self.execution is not None and state != "running":
+            self.execution.note_exit(exit_on_record(self._runtime, self.execution.run))
+            if state == "idle" or self.execution.run != run:
+                self.execution.note_drained()
+
+    def _settle_start(self, starting: Starting) -> None:
+        leader = leader_on_record(self._runtime, starting.run)
+        failure = failure_on_record(self._runtime, starting.run)
+        if failure is not None:
+            starting.answer(failure)
+        elif leader is not None:
+            starting.answer(self._adopt(starting.run, leader))
+        else:
+            starting.answer(StartFailed("slot", f"slot {self._name} did not start the run"))
+
+    def _settle_start_of_dead(self) -> None:
+        if self._starting is not None:
+            self._settle_start(self._starting)  # no leader on record: the gate stayed shut, and nothing can open it
+
+    # -- after the shim ---------------------------------------------------------------------------------------------
+
+    async def outlive(self, execution: ShimExecution) -> None:
+        """Follow a run whose shim is dead: by its records, the spawner that inherited it, or the kernel."""
+        self._alive = False
+        if not execution.has_exited:
+            state = await self._gone(until="exited")
+            exit = exit_on_record(self._runtime, execution.run)
+            if exit is None and state == "unknown":
+                self._inherited = False
+                exit = await self._late_exit(execution)
+            execution.note_exit(exit)
+        if not execution.has_drained:
+            await self._gone(until="unknown")
+            execution.note_drained()
+
+    async def _late_exit(self, execution: ShimExecution) -> Exit | None:
+        exit = await exit_by_kernel(execution.leader)
+        return exit_on_record(self._runtime, execution.run) or exit
+
+    async def _gone(self, until: str) -> str:
+        while True:
+            try:
+                answer = await self._spawner.ask({"op": "gone", "slot": self._name, "until": until})
+            except SpawnerGone:
+                continue
+            except RunnerError:
+                return "unknown"  # no spawner to be had: nobody inherits
+            return str(answer["state"])
+
+    async def deliver(self, execution: ShimExecution, op: str, number: int) -> None:
+        """Pass a signal on to whoever is the leader's parent now."""
+        order = {"op": op, "run": execution.run, "slot": self._name, "number": number}
+        while self._alive:
+            if self._peer is None:
+                await self._changed.wait()
+                continue
+            try:
+                return await self._peer.send(order)
+            except GONE:
+                await anyio.sleep(_RETRY)  # the reader is about to notice
+        if self._inherited:
+            await self._spawner.tell(order)
+        else:
+            identity.send(execution.leader, number or 9)
+        return None

@@ -1,0 +1,167 @@
+"""The daemon's end of the spawner: starts one where none lives, and starts another when it dies."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import subprocess
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import anyio
+from anyio.abc import TaskGroup, TaskStatus
+
+from jobkeepd.errors import RunnerError
+from jobkeepd.runner.lines import GONE, Lines
+from jobkeepd.spawner import record
+
+_SCRIPT = str(Path(record.__file__).with_name("spawner.py"))
+_READY_WITHIN = 10.0
+_STARTS, _STARTS_WITHIN = 5, 30.0  # so many spawners may be started in so many seconds
+_left_running: list[subprocess.Popen[bytes]] = []  # a spawner outlives the daemon; keep Popen from complaining
+
+
+class SpawnerGone(RunnerError):
+    """The spawner died before it answered."""
+
+
+class SpawnerLink:
+    """One connection to one live spawner, whichever process that is at the time."""
+
+    def __init__(self, runtime: str, python: str) -> None:
+        self._runtime = runtime
+        self._python = python
+        self._peer: Lines | None = None
+        self._changed = anyio.Event()
+        self._failed: RunnerError | None = None
+        self._ids = itertools.count(1)
+        self._answers: dict[int, dict[str, Any]] = {}
+        self._asked: dict[int, anyio.Event] = {}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._starts: deque[float] = deque(maxlen=_STARTS)
+        self.pid: int | None = None
+
+    async def open(self, group: TaskGroup) -> None:
+        """Returns once a spawner answers; raises RunnerError if none can be had."""
+        await group.start(self._keep, name="spawner link")
+
+    def close(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            _left_running.append(self._process)
+
+    async def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The spawner's answer. Raises SpawnerGone if it dies first, RunnerError if there is none to ask."""
+        peer = await self._connected()
+        number = next(self._ids)
+        asked = self._asked[number] = anyio.Event()
+        try:
+            await peer.send({"id": number, **request})
+            await asked.wait()
+        except GONE:
+            raise SpawnerGone("the spawner died") from None
+        finally:
+            self._asked.pop(number, None)
+        answer = self._answers.pop(number, None)
+        if answer is None:
+            raise SpawnerGone("the spawner died before it answered")
+        return answer
+
+    async def tell(self, order: dict[str, Any]) -> None:
+        """Send what has no answer; lost if the spawner is, with all that it would have been about."""
+        with contextlib.suppress(*GONE, RunnerError):
+            await (await self._connected()).send(order)
+
+    async def _connected(self) -> Lines:
+        while self._peer is None:
+            if self._failed is not None:
+                raise self._failed
+            await self._changed.wait()
+        return self._peer
+
+    def _set(self, peer: Lines | None, failed: RunnerError | None = None) -> None:
+        self._peer, self._failed = peer, failed
+        self._changed.set()
+        self._changed = anyio.Event()
+
+    async def _keep(self, *, task_status: TaskStatus[None]) -> None:
+        """Connect, hand out answers, and start over when the spawner has gone."""
+        first = True
+        while True:
+            try:
+                peer = await self._reach()
+            except RunnerError as error:
+                if first:
+                    raise
+                self._set(None, error)
+                await anyio.sleep(_STARTS_WITHIN / _STARTS)
+                continue
+            self._set(peer)
+            if first:
+                task_status.started()
+                first = False
+            try:
+                await self._serve(peer)
+            finally:
+                self._set(None)
+                await peer.aclose()
+
+    async def _serve(self, peer: Lines) -> None:
+        async for message in peer:
+            asked = self._asked.get(message.get("id", 0))
+            if asked is not None:
+                self._answers[message["id"]] = message
+                asked.set()
+        for asked in self._asked.values():
+            asked.set()  # without an answer
+
+    async def _reach(self) -> Lines:
+        """A connection to a live spawner of our version."""
+        peer, version = await self._dial()
+        if peer is not None and version != record.PROTOCOL:
+            # It stays behind for its slots, and lets go of the socket and the lock before it hangs up.
+            await peer.send({"op": "retire"})
+            async for _ in peer:
+                pass
+            peer = None
+        if peer is None:
+            await self._start()
+            peer, version = await self._dial()
+        if peer is None or version != record.PROTOCOL:
+            raise RunnerError(f"no spawner answers in {self._runtime}")
+        return peer
+
+    async def _dial(self) -> tuple[Lines | None, int]:
+        try:
+            with anyio.fail_after(_READY_WITHIN):
+                peer = await Lines.dial(record.spawner_socket(self._runtime))
+                hello = (await peer.receive())[0]
+        except (*GONE, TimeoutError):
+            return None, 0
+        self.pid = hello["pid"]
+        return peer, hello["protocol"]
+
+    async def _start(self) -> None:
+        now = anyio.current_time()
+        if len(self._starts) == _STARTS and now - self._starts[0] < _STARTS_WITHIN:
+            raise RunnerError(f"the spawner died {_STARTS} times in {_STARTS_WITHIN:.0f} s; see spawner.log")
+        self._starts.append(now)
+        if self._process is not None:
+            self._process.poll()  # collect the one that died
+        said = b""
+        with anyio.move_on_after(_READY_WITHIN):
+            said = await anyio.to_thread.run_sync(self._launch, abandon_on_cancel=True)
+        if said != b"ready\n":
+            why = said.decode(errors="replace").strip() or f"see {self._runtime}/spawner.log"
+            raise RunnerError(f"the spawner does not start: {why}")
+
+    def _launch(self) -> bytes:
+        """Start a spawner and return what it says first: one line, once it can be called."""
+        command = [self._python, "-I", "-S", "-X", "utf8", _SCRIPT, self._runtime]
+        with open(f"{self._runtime}/spawner.log", "ab") as log:
+            process = self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, start_new_session=True
+            )
+        assert process.stdout is not None
+        with process.stdout as out:
+            return out.readline()

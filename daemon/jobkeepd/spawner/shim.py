@@ -1,0 +1,280 @@
+"""A slot: the parent of one run at a time. Forked from the spawner, outlives the daemon.
+
+It takes the next run only after ECHILD has proved that nothing of the last one is left. It never waits for the
+daemon: what happens goes on record first and is then told to whoever is connected.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from _socket import socket, socketpair  # not `socket`: every page of this process is a page to fork
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from jobkeepd.spawner import leader, record, tree, wakeup
+    from jobkeepd.spawner.channel import Channel
+else:
+    import leader
+    import record
+    import tree
+    import wakeup
+    from channel import Channel
+
+IDLE_FOR = 60.0  # seconds an idle slot waits for its daemon to come back
+_REAP_AT_ONCE = 128  # a tree that dies and forks at full speed must not keep the loop from its other duties
+_IDLE, _RUNNING, _DRAINING = "idle", "running", "draining"
+
+
+class Shim:
+    """State of the slot. `_state` is idle, running (the leader lives) or draining (only its leftovers do)."""
+
+    def __init__(self, runtime: str, name: str, listener: socket, boot_id: str) -> None:
+        self._runtime = runtime
+        self._name = name
+        self._listener = listener
+        self._boot_id = boot_id
+        self._lock = record.take_lock(record.slot_lock(runtime, name))
+        self._daemon: Channel | None = None
+        self._greeted = False
+        self._state = _IDLE
+        self._run: str | None = None  # the last one accepted
+        self._leader = 0
+        self._identity: list[Any] = []
+        self._gate: socket | None = None  # open until the leader has passed exec
+        self._grace = 0.0
+        self._warned: set[int] = set()  # unreaped children that got TERM
+        self._killing = False
+        self._pause = 0.0  # before the next pass of killing
+        self._deadline: float | None = time.monotonic() + IDLE_FOR
+        self._retiring = False
+        self._poll = select.poll()
+        self._wakeup = wakeup.descriptor()
+        self._poll.register(listener, select.POLLIN)
+        self._poll.register(self._wakeup, select.POLLIN)
+
+    def serve(self) -> None:
+        """Until retired, or idle for long without a daemon."""
+        while not (self._state == _IDLE and self._retiring):
+            ready = {fd for fd, _ in self._poll.poll(self._timeout_ms())}
+            if self._listener.fileno() in ready:
+                self._accept()  # first: what an older connection still holds must stay unread
+            elif self._daemon is not None and self._daemon.fileno() in ready:
+                self._receive(self._daemon)
+            if self._gate is not None and self._gate.fileno() in ready:
+                self._pass_gate(self._gate)
+            if self._wakeup in ready:
+                os.read(self._wakeup, 4096)
+                self._reap()
+            if self._deadline is not None and time.monotonic() >= self._deadline:
+                self._expire()
+        os.unlink(record.slot_socket(self._runtime, self._name))
+        os.unlink(record.slot_lock(self._runtime, self._name))
+
+    def retire_soon(self, *_: object) -> None:
+        """TERM from a host that shuts down: end once idle, unless a daemon is there to decide."""
+        if self._daemon is None:
+            self._retiring = True
+
+    def _timeout_ms(self) -> int | None:
+        if self._deadline is None:
+            return None
+        return max(0, int((self._deadline - time.monotonic()) * 1000) + 1)
+
+    def _expire(self) -> None:
+        if self._state == _IDLE:
+            self._retiring = True
+        else:
+            self._kill()
+
+    # -- the daemon -------------------------------------------------------------------------------------------------
+
+    def _accept(self) -> None:
+        self._hang_up()
+        fd, _ = self._listener._accept()  # type: ignore[attr-defined]  # accept() is of the socket module
+        self._daemon = Channel(socket(fileno=fd))
+        self._greeted = False
+        self._poll.register(self._daemon, select.POLLIN)
+        if self._state == _IDLE:
+            self._deadline = None
+        if self._gate is None:  # else it is not known yet whether the command can be started
+            self._greet()
+
+    def _greet(self) -> None:
+        hello = {
+            "op": "hello", "slot": self._name, "pid": os.getpid(), "protocol": record.PROTOCOL,
+            "run": self._run, "state": self._state, "leader": self._identity,
+        }  # fmt: skip
+        self._greeted = True
+        self._tell(record.encode(hello))
+
+    def _hang_up(self) -> None:
+        if self._daemon is not None:
+            self._poll.unregister(self._daemon)
+            self._daemon.close()
+            self._daemon = None
+            if self._state == _IDLE:
+                self._deadline = time.monotonic() + IDLE_FOR
+
+    def _tell(self, lines: bytes) -> None:
+        if self._daemon is not None and not self._daemon.send(lines):
+            self._hang_up()
+
+    def _receive(self, daemon: Channel) -> None:
+        messages: list[dict[str, Any]] = []
+        alive = daemon.receive(messages)
+        for message in messages:
+            self._obey(message)
+        if not alive and self._daemon is daemon:
+            self._hang_up()
+
+    def _obey(self, message: dict[str, Any]) -> None:
+        op = message.get("op")
+        if op == "start":
+            self._start(message)
+        elif op == "signal" and message.get("run") == self._run and self._leader:
+            tree.signal_group(self._leader, int(message["number"]))
+        elif op == "end" and message.get("run") == self._run and self._state != _IDLE:
+            self._kill()
+        elif op == "retire":
+            self._retiring = True
+
+    # -- the start --------------------------------------------------------------------------------------------------
+
+    def _start(self, order: dict[str, Any]) -> None:
+        run = order["run"]
+        if self._state != _IDLE or self._retiring:
+            return self._refuse(run, "the slot is busy")
+        self._run = run
+        gate, far_end = socketpair()
+        pid = os.fork()
+        if pid == 0:
+            self._let_go(gate)
+            leader.become(self._runtime, order, far_end)
+        far_end.close()
+        try:
+            self._identity = [self._boot_id, pid, record.start_ticks(pid), record.pidfd_inode(pid)]
+            who = {"op": "started", "run": run, "slot": self._name, "leader": self._identity}
+            record.write_leader(self._runtime, run, record.encode(who))
+        except OSError as error:
+            gate.close()
+            os.waitpid(pid, 0)
+            return self._refuse(run, f"the slot cannot write the run's record: {error.strerror}")
+        self._state, self._leader, self._gate = _RUNNING, pid, gate
+        self._grace, self._deadline, self._killing = float(order["grace"]), None, False
+        self._poll.register(gate, select.POLLIN)
+        gate.send(b"\n")
+        return None
+
+    def _let_go(self, gate: socket) -> None:
+        """In the child: or it would hold its own gate open, and the slot's ends while a log file opens slowly."""
+        gate.close()
+        self._listener.close()
+        if self._daemon is not None:
+            self._daemon.close()
+
+    def _refuse(self, run: str, why: str) -> None:
+        self._tell(leader.failure_line(run, "slot", None, why))
+
+    def _pass_gate(self, gate: socket) -> None:
+        """The far end closed: by exec, or by the end of a leader that could not exec and says why."""
+        failure = gate.recv(65536)
+        self._poll.unregister(gate)
+        gate.close()
+        self._gate = None
+        if failure:
+            if self._leader:
+                os.waitpid(self._leader, 0)
+            self._become_idle()
+        if self._daemon is not None and not self._greeted:
+            return self._greet()
+        who = {"op": "started", "run": self._run, "leader": self._identity}
+        return self._tell(failure or record.encode(who))
+
+    # -- the end ----------------------------------------------------------------------------------------------------
+
+    def _reap(self) -> None:
+        """Collect what has ended. Says what it learned of the leader and of ECHILD in one message."""
+        exit_line: bytes | None = None
+        for _ in range(_REAP_AT_ONCE):
+            try:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                if self._state != _IDLE:
+                    self._drained(exit_line)
+                return
+            if pid == 0:
+                break
+            self._pause = 0.0
+            self._warned.discard(pid)
+            if pid == self._leader:
+                exit_line = self._leader_ended(status, usage)
+        else:
+            signal.raise_signal(signal.SIGCHLD)
+        if exit_line is not None:
+            self._record(record.EXIT, exit_line + b"}\n")
+            self._state, self._deadline = _DRAINING, time.monotonic() + self._grace
+            self._tell(exit_line + b"}\n")
+        self._press_on()
+
+    def _leader_ended(self, status: int, usage: Any) -> bytes | None:
+        """The exit record without its end, to which the proof of ECHILD may be added."""
+        self._leader = 0
+        if self._gate is not None:
+            self._pass_gate(self._gate)
+        if self._state == _IDLE:
+            return None  # it could not exec, and has said so
+        return (
+            f'{{"op":"exit","run":"{self._run}","status":{status},"ended_at":{time.time()!r},'
+            f'"usage":[{usage.ru_utime!r},{usage.ru_stime!r},{usage.ru_maxrss}],"writer":"shim"'
+        ).encode()
+
+    def _drained(self, exit_line: bytes | None) -> None:
+        if exit_line is not None:  # the usual case: nothing was left, one record says both
+            line = exit_line + b',"drained":true}\n'
+            self._record(record.EXIT, line)
+        else:
+            line = f'{{"op":"drained","run":"{self._run}"}}\n'.encode()
+            self._record(record.DRAINED, line)
+        self._become_idle()
+        self._tell(line)
+
+    def _become_idle(self) -> None:
+        self._state, self._leader, self._killing = _IDLE, 0, False
+        self._warned.clear()
+        self._deadline = None if self._daemon is not None else time.monotonic() + IDLE_FOR
+
+    def _record(self, kind: str, line: bytes) -> None:
+        try:
+            record.write_first(self._runtime, self._run or "", kind, line)
+        except OSError as error:  # a full or removed runtime directory: the daemon is still told
+            os.write(2, f"slot {self._name}: no {kind} record of run {self._run}: {error}\n".encode())
+
+    def _press_on(self) -> None:
+        """Something of the run is left: once the leader is gone it gets TERM, and after its grace KILL."""
+        if self._killing:
+            self._kill()
+        elif self._state == _DRAINING:
+            fresh = set(tree.children()) - self._warned
+            self._warned |= fresh
+            tree.terminate(fresh)
+
+    def _kill(self) -> None:
+        """One pass. Deaths wake the loop for the next one; the pause only covers orphans that arrive silently."""
+        self._killing = True
+        tree.kill(tree.children())
+        self._pause = min(self._pause * 2 + 0.001, 0.5)
+        self._deadline = time.monotonic() + self._pause
+
+
+def run(runtime: str, name: str, listener: socket, boot_id: str) -> None:
+    """The life of a slot, called in the forked child."""
+    os.setsid()
+    tree.become_subreaper()
+    shim = Shim(runtime, name, listener, boot_id)
+    signal.signal(signal.SIGTERM, shim.retire_soon)
+    shim.serve()

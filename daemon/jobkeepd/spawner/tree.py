@@ -1,0 +1,80 @@
+"""Ending what is left under a subreaper, with the kernel's word that nothing is.
+
+Only direct children get signals here: they are unreaped, so their pids cannot have been reused. That is enough:
+whatever loses its parent becomes a direct child, so each pass takes off one more layer, and a pass is cheap. Nothing
+is ever concluded from a list of processes; the end is ECHILD alone.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_PR_SET_CHILD_SUBREAPER = 36
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def become_subreaper() -> None:
+    """Orphans below this process become its children. A fork does not inherit this."""
+    if _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), "prctl")
+
+
+def children() -> list[int]:
+    """Direct children, zombies included. May miss some while others end: callers look again until ECHILD."""
+    try:
+        fd = os.open(f"/proc/self/task/{os.getpid()}/children", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:  # a kernel without CONFIG_PROC_CHILDREN
+        return _children_by_scan()
+    try:
+        parts = iter(lambda: os.read(fd, 65536), b"")
+        return [int(pid) for pid in b"".join(parts).split()]
+    finally:
+        os.close(fd)
+
+
+def _children_by_scan() -> list[int]:
+    me = os.getpid()
+    return [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _parent(pid) == me]
+
+
+def _parent(pid: int) -> int | None:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            stat = file.read()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return int(stat[stat.rindex(b")") + 2 :].split(None, 2)[1])
+
+
+def terminate(pids: Iterable[int]) -> None:
+    """TERM, and CONT so that a stopped process can act on it."""
+    for pid in pids:
+        _send(pid, signal.SIGTERM)
+        _send(pid, signal.SIGCONT)
+
+
+def kill(pids: Iterable[int]) -> None:
+    for pid in pids:
+        _send(pid, signal.SIGKILL)
+
+
+def _send(pid: int, number: int) -> None:
+    try:  # noqa: SIM105  contextlib is not worth its pages in every slot
+        os.kill(pid, number)
+    except PermissionError:
+        pass  # a setuid program: it ends when it likes, and until then ECHILD does not come
+
+
+def signal_group(leader: int, number: int) -> None:
+    """Signal the group of an unreaped leader, which called setsid before its gate opened."""
+    try:  # noqa: SIM105
+        os.killpg(leader, number)
+    except (ProcessLookupError, PermissionError):
+        pass  # only zombies, or only setuid programs, are left in it
