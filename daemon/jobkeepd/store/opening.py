@@ -94,7 +94,10 @@ def as_store_error(path: Path, error: sqlite3.Error) -> StoreError:
         return _corrupt(path, str(error))
     if code == sqlite3.SQLITE_FULL:
         return StorageFull(f"{path} cannot be opened: no space left on its device")
-    return StorageFailed(f"{path} cannot be opened: {error}")
+    hint = ""
+    if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+        hint = "; it and its directory must be writable"
+    return StorageFailed(f"{path} cannot be opened: {error}{hint}")
 
 
 def _identify(conn: sqlite3.Connection, path: Path, known: int) -> int:

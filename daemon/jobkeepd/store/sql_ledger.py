@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from itertools import compress, product
 from typing import Any, Final
 
 from msgspec import Raw, Struct, json
@@ -25,16 +26,23 @@ KEY_HOLDER: Final = (
 )
 DUE: Final = "SELECT id FROM job WHERE state = 'scheduled' AND due_at <= ? ORDER BY due_at, seq LIMIT ?"
 
-_STATE: Final = (
-    "state = ?, due_at = ?, started_at = ?, ended_at = ?, attempts = ?, only_failed = ?, stop = ?,"
-    " outcome = ?, reason = ?, error = ?"
-)
+# The groups of columns that an update may set. A group that is left out spares its indexes.
 _RUN: Final = "fence = ?, run_open = ?, run_number = ?, run_seat = ?, run_since = ?, run = ?"
 _PROGRESS: Final = (
     "done = ?, total = ?, note = ?, tallies = ?, failed_items = ?, checkpoint_seq = ?, checkpoint_at = ?"
 )
 _SEEN: Final = "seen_at = ?"
+_STATE: Final = (
+    "state = ?, due_at = ?, started_at = ?, ended_at = ?, attempts = ?, only_failed = ?, stop = ?,"
+    " outcome = ?, reason = ?, error = ?"
+)
+_GROUPS: Final = (_RUN, _PROGRESS, _SEEN, _STATE)
 _GUARD: Final = "WHERE seq = ? AND state = ? AND fence = ? AND run_number = ? AND run_open = ?"
+# One text for each choice of groups, made once: SQLite's statements are cached by their text.
+UPDATES: Final = {
+    wanted: f"UPDATE job SET {', '.join(compress(_GROUPS, wanted))} {_GUARD}"
+    for wanted in product((False, True), repeat=4)
+}
 
 _request: Final = json.Decoder(Submitted).decode
 
@@ -75,13 +83,15 @@ class SqlLedger:
         return Mark(len(self.entries), dict(self.changed), self.counts.copy(), self._next_job)
 
     def restore(self, mark: Mark) -> None:
-        del self.entries[mark.entries :], self._entry_rows[mark.entries :]
+        del self.entries[mark.entries :]
+        self._entry_rows.clear()  # those before the mark are written: with savepoints, each change is flushed
         self.changed, self.counts, self._next_job = dict(mark.changed), mark.counts.copy(), mark.next_job
 
     def flush(self) -> None:
-        """Write the journal of the transaction, in one go."""
+        """Write the journal so far, in one go."""
         if self._entry_rows:
             self._conn.executemany(rows.INSERT_ENTRY, self._entry_rows)
+            self._entry_rows.clear()
 
     def committed(self) -> None:
         self._next_entry += len(self.entries)
@@ -140,13 +150,11 @@ class SqlLedger:
         )
 
     def put(self, before: Job, after: Job, seen_at: float | None = None) -> None:
-        sets, values = _differences(before, after)
-        if seen_at is not None:
-            sets.append(_SEEN)
-            values.append(seen_at)
-        number = before.run.number if before.run else 0
+        wanted, values = _differences(before, after, seen_at)
+        run = before.run
+        number = 0 if run is None else run.number
         values += (before.seq, before.state, before.fence, number, has_open_run(before))
-        if self._write(f"UPDATE job SET {', '.join(sets)} {_GUARD}", values) == 0:
+        if self._write(UPDATES[wanted], values) == 0:
             raise StaleToken(f"{before.id}.{number}")
         self.changed[after.id] = after
         if before.state != after.state:
@@ -212,22 +220,25 @@ class SqlLedger:
         self.entries.append(entry)
 
 
-def _differences(before: Job, after: Job) -> tuple[list[str], list[Any]]:
-    """The groups of columns that have to be written. A group that is not set spares its indexes."""
-    sets: list[str] = []
+def _differences(
+    before: Job, after: Job, seen_at: float | None
+) -> tuple[tuple[bool, bool, bool, bool], list[Any]]:
+    """Which groups of columns have to be written, and their values."""
     values: list[Any] = []
-    if before.run is not after.run or before.fence != after.fence:
-        sets.append(_RUN)
+    if run := before.run is not after.run:
         values += (after.fence, has_open_run(after), *rows.run_values(after.run))
-    if before.progress is not after.progress or before.checkpoint_seq != after.checkpoint_seq:
-        sets.append(_PROGRESS)
+    if progress := before.progress is not after.progress or before.checkpoint_seq != after.checkpoint_seq:
         p = after.progress
         tallies = rows.text(p.tallies) if p.tallies else None
         values += (p.done, p.total, p.note, tallies, p.failed_items, after.checkpoint_seq, after.checkpoint_at)
-    if _state(before) != (state := _state(after)) or not sets:
-        sets.append(_STATE)
-        values += (*state[:-1], rows.maybe_text(state[-1]))
-    return sets, values
+    if seen := seen_at is not None:
+        values.append(seen_at)
+    # never nothing at all: the guard must be asked
+    if state := _state(before) != (columns := _state(after)) or not (run or progress or seen):
+        values += columns
+        if after.error is not None:
+            values[-1] = rows.text(after.error)
+    return (run, progress, seen, state), values
 
 
 def _state(job: Job) -> tuple[Any, ...]:

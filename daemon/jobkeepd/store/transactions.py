@@ -21,10 +21,16 @@ from jobkeepd.store.steps import perform
 FACTS: Final = (EndRun, SaveCheckpoint, MarkRunning, RevokeClaim)
 _RESTORE_EVERY: Final = 200  # transactions between looks for room for the ballast
 
-# Errors of one statement's values or constraints; all others of sqlite3 are the database's.
-_OF_ONE_CHANGE: Final = (
-    sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, sqlite3.InterfaceError,
-)  # fmt: skip
+# Errors of one statement, its values or its constraints; all others of sqlite3 are the database's.
+_OF_ONE_CHANGE: Final = frozenset(
+    {
+        sqlite3.SQLITE_ERROR,
+        sqlite3.SQLITE_CONSTRAINT,
+        sqlite3.SQLITE_MISMATCH,
+        sqlite3.SQLITE_RANGE,
+        sqlite3.SQLITE_TOOBIG,
+    }
+)
 
 
 class Committed(Struct):
@@ -75,20 +81,26 @@ class Transactions:
         execute("BEGIN IMMEDIATE")
         one = self._one_revocably if savepoints else self._one
         outcomes = [one(change) for change in changes]
-        ledger.flush()
+        self._flush()
         execute("COMMIT" if ledger.writes or ledger.entries else "ROLLBACK")
         ledger.committed()
         return Committed(outcomes, ledger.entries, ledger.changed, ledger.counts)
+
+    def _flush(self) -> None:
+        try:
+            self._ledger.flush()
+        except Exception as error:
+            if _is_of_the_database(error):
+                raise
+            raise _HalfDone from error
 
     def _one(self, change: Change) -> Any:
         writes, entries = self._ledger.writes, len(self._ledger.entries)
         try:
             return perform(change, self._ledger)
-        except sqlite3.Error as error:
-            if isinstance(error, _OF_ONE_CHANGE):
-                raise _HalfDone from error
-            raise
         except Exception as error:
+            if _is_of_the_database(error):
+                raise
             if self._ledger.writes != writes or len(self._ledger.entries) != entries:
                 raise _HalfDone from error
             return error
@@ -98,8 +110,9 @@ class Transactions:
         self._conn.execute("SAVEPOINT one")
         try:
             outcome = perform(change, self._ledger)
+            self._ledger.flush()
         except Exception as error:
-            if isinstance(error, sqlite3.Error) and not isinstance(error, _OF_ONE_CHANGE):
+            if _is_of_the_database(error):
                 raise
             self._conn.execute("ROLLBACK TO one")
             self._ledger.restore(mark)
@@ -134,5 +147,13 @@ class Transactions:
         self._ledger.begin()
 
 
+def _code(error: sqlite3.Error) -> int:
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+
+
 def _is_full(error: sqlite3.Error) -> bool:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+    return _code(error) == sqlite3.SQLITE_FULL
+
+
+def _is_of_the_database(error: Exception) -> bool:
+    return isinstance(error, sqlite3.Error) and _code(error) not in _OF_ONE_CHANGE

@@ -1,0 +1,121 @@
+"""Lists, counts and the journal."""
+
+from __future__ import annotations
+
+import pytest
+from contract.deeds import ALICE, Heard, claim, ending, failing, start, submit
+from jobkeepd.errors import UnknownJob
+from jobkeepd.store.base import JobFilter, Store
+from jobkeepd.store.changes import Note
+
+pytestmark = pytest.mark.anyio
+
+
+async def _ids(store: Store, **where: object) -> str:
+    return " ".join(job.id for job in await store.list(JobFilter(**where)))  # type: ignore[arg-type]
+
+
+async def _some(store: Store) -> None:
+    """d is running, e ended; f is alone in its queue."""
+    await submit(store, "a", at=1.0, labels={"team": "x"})
+    await submit(store, "b", at=2.0, labels={"team": "y", "env": "p"})
+    await submit(store, "c", at=3.0, labels={"team": "x", "env": "p"})
+    await submit(store, "d", at=4.0)
+    await submit(store, "e", at=5.0, labels={"team": "x", "env": "p"})
+    await submit(store, "f", at=6.0, queue="night")
+    await start(store, "d")
+    await store.apply(ending(await start(store, "e"), at=100.0))
+
+
+async def test_a_list_shows_the_newest_first_a_page_at_a_time(store: Store) -> None:
+    """`before` takes the seq that the last page ended with."""
+    await _some(store)
+    assert await _ids(store) == "f e d c b a"
+    assert await _ids(store, limit=2) == "f e"
+    assert await _ids(store, limit=2, before=5) == "d c"
+    assert await _ids(store, before=1) == ""
+
+
+async def test_a_list_is_narrowed_by_all_of_its_conditions(store: Store) -> None:
+    """State, queue, labels and time in any combination."""
+    await _some(store)
+    assert await _ids(store, states=("queued",)) == "f c b a"
+    assert await _ids(store, states=("queued", "running"), limit=2) == "f d"
+    assert await _ids(store, states=("failed",)) == ""
+    assert await _ids(store, queue="night") == "f"
+    assert await _ids(store, queue="default", states=("queued",), before=3) == "b a"
+    assert await _ids(store, queue="nowhere") == ""
+    assert await _ids(store, labels=(("team", "x"),)) == "e c a"
+    assert await _ids(store, labels=(("team", "x"), ("env", "p"))) == "e c"
+    assert await _ids(store, labels=(("team", "x"),), states=("queued",), before=5, limit=1) == "c"
+    assert await _ids(store, labels=(("team", "x"),), queue="night") == ""
+    assert await _ids(store, since=50.0) == "e"
+    assert await _ids(store, since=4.0) == "f e d"
+    assert await _ids(store, since=4.0, before=6) == "e d"
+    assert await _ids(store, since=4.0, states=("running", "queued")) == "f d"
+    assert await _ids(store, since=4.0, labels=(("team", "x"),)) == "e"
+    assert await _ids(store, states=()) == ""
+
+
+async def test_queued_jobs_come_by_priority_then_age(store: Store) -> None:
+    """Those that are excluded or claimed do not take places."""
+    await submit(store, "a", "b")
+    await submit(store, "c", priority=5)
+    await submit(store, "d", priority=-5)
+    await submit(store, "e", queue="other")
+    assert [job.id for job in await store.queued("default", 10)] == ["c", "a", "b", "d"]
+    assert [job.id for job in await store.queued("default", 2, ["c", "e"])] == ["a", "b"]
+    await claim(store, "a")
+    assert [job.id for job in await store.queued("default", 2)] == ["c", "b"]
+
+
+async def test_counts_follow_every_change(store: Store) -> None:
+    """Empty lanes are left out."""
+    await _some(store)
+    assert await store.counts() == {
+        ("default", "queued"): 3,
+        ("default", "running"): 1,
+        ("default", "succeeded"): 1,
+        ("night", "queued"): 1,
+    }
+
+
+async def test_the_journal_is_told_in_order_and_without_gaps(store: Store, heard: Heard) -> None:
+    """What listeners hear is what is stored; refused changes leave no number out."""
+    await _some(store)
+    with pytest.raises(UnknownJob):
+        await store.apply(Note(kind="odd", at=1.0, job="zz"))
+    await store.apply(Note(kind="daemon_started", at=7.0, by=ALICE, data={"version": "1", "deep": {"x": [1]}}))
+    assert [entry.seq for entry in heard.entries] == list(range(1, len(heard.entries) + 1))
+    assert await store.entries(0, 1000) == heard.entries
+    assert await store.entries(3, 2) == heard.entries[3:5]
+    assert await store.last_seq() == len(heard.entries)
+    assert await store.history("e") == [entry for entry in heard.entries if entry.job == "e"]
+
+
+async def test_what_is_in_memory_is_what_is_stored(store: Store) -> None:
+    """A job with an open run is always there; nobody waits for it."""
+    await submit(store, "a")
+    await claim(store, "a")
+    cached = store.cached("a")
+    assert cached is not None
+    assert cached == (await store.open_runs())[0]
+    assert store.cached("zz") is None
+
+
+async def test_reads_of_no_job_are_unknown_jobs(store: Store) -> None:
+    """Also those that would otherwise be empty."""
+    for read in (store.runs, store.checkpoint, store.result, store.history):
+        with pytest.raises(UnknownJob):
+            await read("zz")
+    with pytest.raises(UnknownJob):
+        await store.failed_items("zz", 0, 1)
+
+
+async def test_a_failed_job_keeps_its_error(store: Store) -> None:
+    """Type, message and traceback."""
+    await submit(store, "a")
+    await store.apply(failing(await start(store, "a")))
+    job = await store.get("a")
+    assert job.error is not None
+    assert (job.outcome, job.reason, job.error.type) == ("failed", "broke", "ValueError")

@@ -1,0 +1,262 @@
+"""Group commit: one transaction for what waits, each change on its own, and what happens when the disk fails."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from contract.deeds import Heard, claiming, ending, saving, start, submit, submitting
+from jobkeepd.core.model import RunRef
+from jobkeepd.errors import StaleToken, StorageFailed, StorageFull, StoreError, UnknownJob
+from jobkeepd.store.base import JobFilter
+from jobkeepd.store.changes import MarkRunning, Note
+from jobkeepd.store.sqlite import SqliteStore
+from store.conftest import Open
+
+pytestmark = pytest.mark.anyio
+
+
+def _transactions(store: SqliteStore) -> Any:
+    return store._writer._transactions
+
+
+class Gate:
+    """Holds the writer's thread at the next transaction until opened."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self.entered, self.opened = threading.Event(), threading.Event()
+        self.batches: list[int] = []
+        transactions = _transactions(store)
+        run = transactions.run
+
+        def held(changes: Any) -> Any:
+            self.batches.append(len(changes))
+            self.entered.set()
+            assert self.opened.wait(10)
+            return run(changes)
+
+        transactions.run = held
+
+
+class Failing:
+    """A connection that fails at some statements. sqlite3.Connection cannot be patched itself."""
+
+    def __init__(self, conn: sqlite3.Connection, at: str, error: sqlite3.Error) -> None:
+        self._conn, self._at, self._error = conn, at, error
+        self.failed = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._conn, name)
+
+    def execute(self, sql: str, *values: Any) -> Any:
+        if sql.startswith(self._at):
+            self.failed += 1
+            raise self._error
+        return self._conn.execute(sql, *values)
+
+
+def _break(store: SqliteStore, at: str, message: str, code: int) -> Failing:
+    error = sqlite3.OperationalError(message)
+    error.sqlite_errorcode = code
+    transactions = _transactions(store)
+    broken = Failing(transactions._conn, at, error)
+    transactions._conn = transactions._ledger._conn = broken
+    return broken
+
+
+async def test_what_arrives_during_a_commit_goes_into_the_next(open_store: Open, heard: Heard) -> None:
+    """A hundred waiters cost one more transaction, and hear of it before they are answered."""
+    store = await open_store()
+    gate = Gate(store)
+    first = asyncio.ensure_future(submit(store, "a"))
+    await asyncio.to_thread(gate.entered.wait, 10)
+    others = [asyncio.ensure_future(submit(store, f"b{number:02}")) for number in range(100)]
+    await asyncio.sleep(0)
+    gate.opened.set()
+    await asyncio.gather(first, *others)
+    assert (gate.batches, heard.batches, len(heard.entries)) == ([1, 100], 2, 101)
+
+
+async def test_a_refused_change_leaves_the_others_of_its_batch_committed(open_store: Open, heard: Heard) -> None:
+    """Refusals of every kind, in one batch with changes that are fine."""
+    store = await open_store()
+    await submit(store, "a0", key="k")
+    outcomes = await asyncio.gather(
+        submit(store, "a1"),
+        submit(store, "a2", key="k"),
+        store.apply(MarkRunning(run=RunRef("a0", 1, 1), at=1.0)),
+        store.apply(claiming("zz")),
+        submit(store, "a3"),
+        return_exceptions=True,
+    )
+    assert [type(o).__name__ for o in outcomes] == ["Submitted", "KeyTaken", "StaleToken", "UnknownJob", "Submitted"]
+    assert [job.id for job in await store.list(JobFilter())] == ["a3", "a1", "a0"]
+    assert [entry.seq for entry in heard.entries] == [1, 2, 3]
+
+
+async def test_a_change_that_fails_after_it_has_written_is_undone_alone(open_store: Open, heard: Heard) -> None:
+    """A second job with the same id breaks a constraint in the midst of its submit."""
+    store = await open_store()
+    await submit(store, "a1")
+    outcomes = await asyncio.gather(
+        submit(store, "a2"), submit(store, "b1", "b2", "a1", "b3"), submit(store, "a3"), return_exceptions=True
+    )
+    assert isinstance(outcomes[1], sqlite3.IntegrityError)
+    assert [job.id for job in await store.list(JobFilter())] == ["a3", "a2", "a1"]
+    assert [job.seq for job in await store.list(JobFilter())] == [3, 2, 1]
+    assert [entry.seq for entry in heard.entries] == [1, 2, 3]
+    assert await store.entries(0, 100) == heard.entries
+    assert await store.counts() == {("default", "queued"): 3}
+    assert store.cached("b1") is None
+
+
+async def test_a_value_that_cannot_be_stored_refuses_only_its_change(open_store: Open) -> None:
+    """Integers beyond 63 bits, text that is no Unicode."""
+    store = await open_store()
+    outcomes = await asyncio.gather(
+        submit(store, "a1"),
+        store.apply(Note(kind="odd", at=1.0, run=1 << 70)),
+        store.apply(Note(kind="\ud800", at=1.0)),
+        return_exceptions=True,
+    )
+    assert [isinstance(outcome, Exception) for outcome in outcomes] == [False, True, True]
+    assert (await submit(store, "a2")).created
+
+
+async def test_a_waiter_that_leaves_cancels_nothing(open_store: Open) -> None:
+    """Its change is committed, and no transaction is left open for the next."""
+    store = await open_store()
+    gate = Gate(store)
+    waiting = [asyncio.ensure_future(submit(store, id)) for id in ("a1", "a2")]
+    await asyncio.to_thread(gate.entered.wait, 10)
+    late = asyncio.ensure_future(submit(store, "a3"))
+    await asyncio.sleep(0)
+    for task in (waiting[0], late):
+        task.cancel()
+    gate.opened.set()
+    results = await asyncio.gather(*waiting, late, return_exceptions=True)
+    assert [isinstance(result, asyncio.CancelledError) for result in results] == [True, False, True]
+    await submit(store, "a4")
+    assert [job.id for job in await store.list(JobFilter())] == ["a4", "a3", "a2", "a1"]
+
+
+@pytest.mark.parametrize("at", ["BEGIN", "COMMIT", "UPDATE"])
+async def test_an_io_error_stops_the_store_for_everybody(open_store: Open, heard: Heard, at: str) -> None:
+    """All of the batch and all that waits get StorageFailed; it is reported once; reads still answer."""
+    store = await open_store()
+    await submit(store, "a1")
+    _break(store, at, "disk I/O error", sqlite3.SQLITE_IOERR)
+    outcomes = await asyncio.gather(
+        submit(store, "a2"), store.apply(claiming("a1")), submit(store, "a3"), return_exceptions=True
+    )
+    assert [type(outcome) for outcome in outcomes] == [StorageFailed] * 3
+    assert [type(error) for error in heard.failures] == [StorageFailed]
+    with pytest.raises(StorageFailed):
+        await submit(store, "a4")
+    store.send(claiming("a1"))
+    assert (await store.get("a1")).state == "queued"
+    assert [entry.seq for entry in heard.entries] == [1]
+
+
+async def test_a_failed_commit_is_not_counted_as_a_clean_end(open_store: Open, tmp_path: Path) -> None:
+    """The next open has to look."""
+    store = await open_store()
+    _break(store, "COMMIT", "disk I/O error", sqlite3.SQLITE_IOERR_FSYNC)
+    with pytest.raises(StorageFailed):
+        await submit(store, "a1")
+    await store.aclose()
+    conn = sqlite3.connect(tmp_path / "db")
+    assert conn.execute("SELECT value FROM meta WHERE key = 'clean'").fetchall() == [("0",)]
+    conn.close()
+
+
+async def test_an_error_of_the_writer_itself_stops_the_store(open_store: Open, heard: Heard) -> None:
+    """Whatever it was, the state of its transaction is unknown."""
+    store = await open_store()
+
+    def broken(changes: Any) -> Any:
+        raise RuntimeError("no")
+
+    _transactions(store).run = broken
+    with pytest.raises(StorageFailed, match="RuntimeError"):
+        await submit(store, "a1")
+    assert len(heard.failures) == 1
+
+
+async def test_a_closed_store_has_committed_what_was_waiting(open_store: Open) -> None:
+    """And refuses what comes later."""
+    store = await open_store()
+    waiting = asyncio.ensure_future(submit(store, "a1"))
+    await asyncio.sleep(0)
+    store.send(submitting("a2"))
+    await store.aclose()
+    assert (await waiting).created
+    with pytest.raises(StoreError, match="closed"):
+        await submit(store, "a3")
+    again = await open_store()
+    assert [job.id for job in await again.list(JobFilter())] == ["a2", "a1"]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    if os.getuid() != 0:
+        pytest.skip("mounts a small file system, which takes root")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8M", "tmpfs", disk], capture_output=True).returncode:
+        pytest.skip("this container may not mount")
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+async def test_on_a_full_disk_submits_are_refused_and_ends_recorded(small_disk: Path, heard: Heard) -> None:
+    """The ballast makes the room for facts; reads answer; freed space ends the trouble by itself."""
+    store = await SqliteStore.open(small_disk / "db", heard.on_entries, heard.on_failure)
+    try:
+        await submit(store, "a1", "a2", "a3")
+        jobs = [await start(store, id) for id in ("a1", "a2", "a3")]
+        assert (small_disk / "ballast").stat().st_size == 1 << 20
+        filler = small_disk / "filler"
+        with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
+            while True:
+                file.write(b"x" * 4096)
+        with pytest.raises(StorageFull):
+            for number in range(1000):
+                await submit(store, f"b{number}", env={"X": "y" * 20_000})
+        assert not (small_disk / "ballast").exists()
+        await store.apply(saving(jobs[0], 1))
+        outcomes = await asyncio.gather(
+            *(store.apply(ending(job)) for job in jobs),
+            store.apply(submitting(*(f"c{n}" for n in range(900)), env={"X": "y" * 20_000})),
+            return_exceptions=True,
+        )
+        assert [type(outcome) for outcome in outcomes] == [type(None)] * 3 + [StorageFull]
+        assert (await store.get("a1")).state == "succeeded"
+        filler.unlink()
+        _transactions(store)._since_look = 199
+        assert (await submit(store, "d1")).created
+        assert (small_disk / "ballast").exists()
+        assert heard.failures == []
+        assert await store.entries(0, 5000) == heard.entries
+    finally:
+        await store.aclose()
+
+
+async def test_changes_of_a_run_are_guarded_in_sql_as_well(open_store: Open) -> None:
+    """What the memory believes does not matter: the row decides."""
+    store = await open_store()
+    await submit(store, "a1")
+    job = await start(store, "a1")
+    conn = _transactions(store)._conn
+    await store._main._execute(conn.execute, "UPDATE job SET fence = 7 WHERE id = 'a1'")  # type: ignore[no-untyped-call]
+    with pytest.raises(StaleToken):
+        await store.apply(ending(job))
+    with pytest.raises(UnknownJob):
+        await store.apply(claiming("a2"))
