@@ -27,6 +27,7 @@ class DaemonUnreachable(JobkeepError):
     def __init__(self, socket: str, why: str, hint: str | None = None) -> None:
         super().__init__(f"no daemon answers on {socket}: {why}")
         self.socket = socket
+        self.why = why
         self.hint = hint
 
 

@@ -1,0 +1,121 @@
+"""One job, as a program without event loop sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from jobkeep.blocking.channel import BlockingChannel
+from jobkeep.client import outcomes, requests
+from jobkeep.client.following import EventFollower, LineCutter, LogFollower
+from jobkeep.protocol.jobs import Event, FailedItem, Job, LogChunk, StateReply
+from jobkeep.protocol.vocabulary import ENDED_STATES, Stream
+
+if TYPE_CHECKING:
+    from jobkeep.protocol.durations import Duration
+
+
+class BlockingJobHandle:
+    """A job by its id. All methods raise NotFound when there is no such job, DaemonUnreachable without a daemon."""
+
+    __slots__ = ("_channel", "id")
+
+    def __init__(self, channel: BlockingChannel, id: str) -> None:
+        self._channel = channel
+        self.id = id
+
+    def __repr__(self) -> str:
+        return f"<BlockingJobHandle {self.id}>"
+
+    def info(self) -> Job:
+        """The job as it is now."""
+        return self._channel.ask(requests.get(self.id)).job
+
+    def wait(self, timeout: Duration | None = None) -> Job:
+        """The job once it has ended, however it did. Raises TimedOut."""
+        return wait(self._channel, [self.id], False, timeout)[0]
+
+    def result(self, timeout: Duration | None = None) -> Any:
+        """Wait, then return the function's value or the command's exit code, 0. Raises JobFailed, TimedOut."""
+        job = outcomes.succeeded(self.wait(timeout))
+        if job.kind == "command":
+            return outcomes.exit_code(job)
+        return outcomes.value(self._channel.ask(requests.result(self.id)))
+
+    def cancel(self, *, force: bool = False, reason: str | None = None) -> StateReply:
+        """Ask it to stop, then make it; `force` skips the asking. Raises ActionRefused."""
+        return self._channel.ask(requests.cancel(self.id, force, reason))
+
+    def resume(self, *, failed_items: bool = False, reason: str | None = None) -> StateReply:
+        """Continue it from its checkpoint once it has failed or was cancelled. Raises ActionRefused."""
+        return self._channel.ask(requests.resume(self.id, failed_items, reason))
+
+    def restart(self, *, from_start: bool = False, reason: str | None = None) -> StateReply:
+        """End its run for sure, then continue it; `from_start` forgets the checkpoint. Raises ActionRefused."""
+        return self._channel.ask(requests.restart(self.id, from_start, reason))
+
+    def events(self, *, after: int | None = 0, follow: bool = True) -> Iterator[Event]:
+        """Its journal from its beginning, or after a seq; with `follow` until the job has ended."""
+        for event in self._channel.follow(EventFollower(after, follow, self.id)):
+            yield event
+            if follow and event.kind in ENDED_STATES and self.info().state in ENDED_STATES:
+                return
+
+    @overload
+    def logs(
+        self, *, follow: bool = ..., run: int | None = ..., stream: Stream | None = ..., lines: int | None = ...,
+        raw: Literal[False] = ...,
+    ) -> Iterator[str]: ...  # fmt: skip
+
+    @overload
+    def logs(
+        self, *, follow: bool = ..., run: int | None = ..., stream: Stream | None = ..., lines: int | None = ...,
+        raw: Literal[True],
+    ) -> Iterator[LogChunk]: ...  # fmt: skip
+
+    def logs(
+        self,
+        *,
+        follow: bool = False,
+        run: int | None = None,
+        stream: Stream | None = None,
+        lines: int | None = None,
+        raw: bool = False,
+    ) -> Iterator[str] | Iterator[LogChunk]:
+        """Output of its latest run, or of `run`: lines of text, or with `raw` exact chunks.
+
+        `lines` begins with that many last ones; `follow` goes on until the run has ended. Raises NoRun.
+        """
+        chunks = self._channel.follow(LogFollower(self.id, run, stream, lines, follow))
+        return chunks if raw else _lines(chunks)
+
+    def failed_items(self) -> Iterator[FailedItem]:
+        """The items that failed, with their errors."""
+        after = 0
+        while page := self._channel.ask(requests.failed_items(self.id, after)).items:
+            yield from page
+            after += len(page)
+
+    def history(self) -> list[Event]:
+        """Its journal, oldest first."""
+        return self._channel.ask(requests.history(self.id)).entries
+
+
+def _lines(chunks: Iterator[LogChunk]) -> Iterator[str]:
+    cutter = LineCutter()
+    for chunk in chunks:
+        for line in cutter.feed(chunk):
+            yield line
+    for line in cutter.flush():
+        yield line
+
+
+def wait(channel: BlockingChannel, ids: list[str], any: bool, timeout: Duration | None) -> list[Job]:
+    """Those of the jobs that have ended: all of them, or with `any` at least one. Raises TimedOut."""
+    waiting = requests.Waiting(ids, any, timeout)
+    found: list[Job] = []
+    for part in waiting.parts:
+        reply = channel.ask_apart(partial(waiting.request, part))
+        found += outcomes.ended(reply, waiting.timeout_s)
+    return found

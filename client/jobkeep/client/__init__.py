@@ -1,0 +1,1 @@
+"""The client library on asyncio and trio; `plain` alone is for fast commands. Nothing is imported here."""

@@ -1,0 +1,159 @@
+"""Requests over links: one link shared by short calls, links of their own for what takes long, and all repeats."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from time import monotonic
+from typing import TypeVar
+
+from jobkeep.client.finding import find
+from jobkeep.client.following import Follower
+from jobkeep.client.patience import BREAKS, RESTART_S, SILENCE_S, Patience, may_repeat
+from jobkeep.client.routes import Request
+from jobkeep.client.transport import Link, Network, running_network
+from jobkeep.errors import DaemonUnreachable, JobkeepError
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+_SPARE = 4  # idle links kept for the next long call
+
+
+class Channel:
+    """The way to one daemon. `restart_s` is how long that may be away before a request fails."""
+
+    def __init__(
+        self, socket: str | None, autostart: bool | None, *, restart_s: float = RESTART_S, silence_s: float = SILENCE_S
+    ) -> None:
+        self._socket = socket
+        self._autostart = autostart
+        self._restart_s = restart_s
+        self._silence_s = silence_s
+        self._network: Network
+        self._path: str | None = None
+        self._link: Link | None = None
+        self._spare: list[Link] = []
+        self._taken: set[Link] = set()
+
+    async def open(self) -> None:
+        """Find the daemon and connect. Raises DaemonUnreachable or NoDaemon."""
+        self._network = running_network()
+        self._path = await self._network.in_thread(lambda: find(self._socket, self._autostart))
+        await self._shared()
+
+    def close(self) -> None:
+        """Close all links; who waits on them gets ConnectionLost."""
+        for link in (*self._spare, *self._taken, *([self._link] if self._link else [])):
+            link.close()
+        self._spare.clear()
+        self._path = None
+
+    async def ask(self, request: Request[R]) -> R:
+        """One short call, overlapping with others."""
+        frame = request.frame()
+        link = self._link
+        try:
+            if link is None or link.closed:
+                link = await self._shared()
+            return request.reply(await link.call(frame))
+        except BREAKS as error:
+            if not may_repeat(error, request.route.safe):
+                raise
+        return await self._insist(request, frame)
+
+    async def ask_apart(self, build: Callable[[], Request[R]]) -> R:
+        """One call that may take days; `build` is called again for each attempt, since time has passed."""
+        patience = Patience(self._restart_s)
+        while True:
+            began = monotonic()
+            try:
+                request = build()
+                link = await self._borrow()
+                try:
+                    message = await link.call(request.frame())
+                except BaseException:
+                    self._drop(link)  # a reply is still to come
+                    raise
+                self._give_back(link)
+                return request.reply(message)
+            except BREAKS as error:
+                await self._bear(patience, error, began)
+
+    async def follow(self, follower: Follower[R, T]) -> AsyncIterator[T]:
+        """What a stream brings, until it ends; after a break it goes on where it was."""
+        patience = Patience(self._restart_s)
+        while True:
+            began = monotonic()
+            try:
+                request = follower.request()
+                link = await self._borrow()
+                try:
+                    part, more = request.part(await link.call(request.frame(more=True)))
+                    while True:
+                        item = follower.take(part) if part is not None else None
+                        if item is not None:
+                            yield item
+                        if not more:
+                            break
+                        part, more = request.part(await link.next_reply())
+                except BaseException:
+                    self._drop(link)
+                    raise
+                self._give_back(link)
+                return
+            except BREAKS as error:
+                await self._bear(patience, error, began)
+
+    async def _insist(self, request: Request[R], frame: bytes) -> R:
+        patience = Patience(self._restart_s)
+        while True:
+            began = monotonic()
+            await self._network.sleep(patience.pause())
+            try:
+                return request.reply(await (await self._shared()).call(frame))
+            except BREAKS as error:
+                if patience.over() or not may_repeat(error, request.route.safe):
+                    raise
+                patience.held_since(began)
+
+    async def _bear(self, patience: Patience, error: JobkeepError, began: float) -> None:
+        """Wait a little before the next attempt, or raise the error."""
+        patience.held_since(began)
+        if self._path is None or patience.over() or not may_repeat(error, safe=True):
+            raise error
+        await self._network.sleep(patience.pause())
+
+    async def _shared(self) -> Link:
+        link = await self._dial(self._silence_s)
+        current = self._link
+        if current is not None and not current.closed:  # somebody else was faster
+            link.close()
+            return current
+        self._link = link
+        return link
+
+    async def _borrow(self) -> Link:
+        while self._spare:
+            link = self._spare.pop()
+            if not link.closed:
+                break
+        else:
+            link = await self._dial(None)
+        self._taken.add(link)
+        return link
+
+    def _give_back(self, link: Link) -> None:
+        self._taken.discard(link)
+        if self._path is None or len(self._spare) >= _SPARE:
+            link.close()
+        else:
+            self._spare.append(link)
+
+    def _drop(self, link: Link) -> None:
+        self._taken.discard(link)
+        link.close()
+
+    async def _dial(self, silence_s: float | None) -> Link:
+        if self._path is None:
+            raise DaemonUnreachable(self._socket or "any socket", "this client is closed; use it in `async with`")
+        return await self._network.dial(self._path, silence_s)

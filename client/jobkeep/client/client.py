@@ -1,0 +1,139 @@
+"""The daemon, as a program that awaits sees it: connect, then submit, look and act."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, Unpack
+
+from jobkeep.client import requests, specs
+from jobkeep.client.channel import Channel
+from jobkeep.client.following import EventFollower
+from jobkeep.client.jobs import JobHandle, wait
+from jobkeep.client.specs import JobOptions
+from jobkeep.protocol.admin import SqlReply, StatusReply
+from jobkeep.protocol.jobs import Event, Job, SubmitReply
+from jobkeep.protocol.vocabulary import JobState
+
+if TYPE_CHECKING:
+    from jobkeep.client.routes import GetInfoReply, Request
+    from jobkeep.protocol.durations import Duration
+
+
+def connect(socket: str | None = None, *, autostart: bool | None = None) -> Client:
+    """A client to be used in `async with`, on asyncio and on trio.
+
+    `socket` is a path; by default $JOBKEEP_SOCKET, the user's daemon, the system's, or a daemon started now.
+    `autostart` False starts none, None leaves that to $JOBKEEP_AUTOSTART.
+    Entering raises DaemonUnreachable, or NoDaemon with a hint.
+    """
+    return Client(Channel(socket, autostart))
+
+
+class Submitter:
+    """The part of a client that brings new jobs."""
+
+    _channel: Channel
+
+    async def run(self, argv: Sequence[str], **options: Unpack[JobOptions]) -> JobHandle:
+        """Submit a command; once this returns the job is durable.
+
+        It gets this process's environment, umask and directory unless `cwd` names another. Raises InvalidRequest,
+        KeyConflict, UnknownQueue, NotPermitted, StorageFull.
+        """
+        on_conflict, request_id = options.pop("on_conflict", None), options.pop("request_id", None)
+        return await self._submit(requests.submit(specs.command(argv, options), on_conflict, request_id))
+
+    async def call(
+        self,
+        function: str | Callable[..., Any],
+        arguments: Mapping[str, Any] | None = None,
+        **options: Unpack[JobOptions],
+    ) -> JobHandle:
+        """Submit a Python function, by `module:qualname` or itself, with keyword arguments that are JSON values."""
+        on_conflict, request_id = options.pop("on_conflict", None), options.pop("request_id", None)
+        return await self._submit(requests.submit(specs.call(function, arguments, options), on_conflict, request_id))
+
+    async def submit_many(
+        self, template: Mapping[str, Any], items: Iterable[Mapping[str, Any]], *, request_id: str | None = None
+    ) -> list[JobHandle]:
+        """Submit many jobs, each a template with some options of its own; options as in `run`, and `command`,
+        `function`, `arguments`. Each message of up to 1000 jobs is accepted as a whole or not at all.
+
+        After an error, the same `request_id` and items submit what is missing and return all.
+        """
+        handles: list[JobHandle] = []
+        for request in requests.submit_many(template, items, request_id):
+            reply = await self._channel.ask(request)
+            handles += [JobHandle(self._channel, id) for id in reply.ids]
+        return handles
+
+    async def _submit(self, request: Request[SubmitReply]) -> JobHandle:
+        return JobHandle(self._channel, (await self._channel.ask(request)).id)
+
+
+class Client(Submitter):
+    """A connection to one daemon. It outlives the daemon's restarts; calls may overlap."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    async def __aenter__(self) -> Self:
+        await self._channel.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Disconnect. Jobs are not touched."""
+        self._channel.close()
+
+    def job(self, id: str) -> JobHandle:
+        """A job by its id or a unique prefix; nothing is asked yet."""
+        return JobHandle(self._channel, id)
+
+    async def jobs(
+        self,
+        *,
+        state: Sequence[JobState] | JobState | None = None,
+        queue: str | None = None,
+        label: Mapping[str, str] | None = None,
+        since: Duration | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[Job]:
+        """Jobs, newest first; `since`: created or ended within that time; `limit`: how many at most."""
+        pages = requests.Pages(state, queue, label, since, limit)
+        while not pages.done:
+            for job in pages.take(await self._channel.ask(pages.request())):
+                yield job
+
+    async def wait(self, ids: Sequence[str], any: bool = False, timeout: Duration | None = None) -> list[Job]:
+        """The jobs once all have ended, or with `any` those that have as soon as one has. Raises TimedOut."""
+        return await wait(self._channel, list(ids), any, timeout)
+
+    def events(self, after: int | None = None, follow: bool = False) -> AsyncIterator[Event]:
+        """The journal after a seq: what there is, or with `follow` for ever (from now on unless `after` is given)."""
+        return self._channel.follow(EventFollower(after, follow))
+
+    async def history(self, id: str) -> list[Event]:
+        """A job's journal, oldest first."""
+        return await self.job(id).history()
+
+    async def sql(self, query: str) -> SqlReply:
+        """A read-only query over the documented views, 5 s at most. Raises InvalidRequest."""
+        return await self._channel.ask(requests.sql(query))
+
+    async def status(self) -> StatusReply:
+        """What the daemon is and does."""
+        return await self._channel.ask(requests.status())
+
+    async def info(self) -> GetInfoReply:
+        """Vendor, version and interfaces of the daemon."""
+        return await self._channel.ask(requests.info())
+
+    async def stop_daemon(self) -> int:
+        """End the daemon and return its pid; jobs run on and are adopted by the next one."""
+        return (await self._channel.ask(requests.stop())).pid

@@ -1,0 +1,104 @@
+"""Where a stream has got to, so that it goes on without gap or repetition over another connection. Sans-io."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterator
+from typing import Protocol, TypeVar
+
+from jobkeep.client import routes
+from jobkeep.client.routes import Request
+from jobkeep.protocol import jobs
+from jobkeep.protocol.vocabulary import Stream
+
+R = TypeVar("R")
+T_co = TypeVar("T_co", covariant=True)
+
+LONGEST_LINE = 1 << 20  # bytes; a longer line is handed out in pieces
+
+
+class Follower(Protocol[R, T_co]):
+    """Asks for what is still to come, and picks what is new from the replies."""
+
+    def request(self) -> Request[R]: ...
+
+    def take(self, reply: R) -> T_co | None: ...
+
+
+class EventFollower:
+    """Events by their seq."""
+
+    def __init__(self, after: int | None, follow: bool, job: str | None = None) -> None:
+        self._after = after
+        self._follow = follow
+        self._job = job
+
+    def request(self) -> Request[jobs.EventReply]:
+        return Request(routes.EVENTS, jobs.EventsParameters(self._after, self._job, self._follow))
+
+    def take(self, reply: jobs.EventReply) -> jobs.Event | None:
+        if self._after is not None and reply.event.seq <= self._after:
+            return None
+        self._after = reply.event.seq
+        return reply.event
+
+
+class LogFollower:
+    """Output of one run by its offsets. The run is fixed by the first chunk, whatever runs come later."""
+
+    def __init__(
+        self, id: str, run: int | None, stream: Stream | None, lines: int | None, follow: bool
+    ) -> None:
+        self._id = id
+        self._run = run
+        self._stream = stream
+        self._lines = lines
+        self._follow = follow
+        self._ends: dict[Stream, int] = {}  # the byte after the last one seen
+
+    def request(self) -> Request[jobs.LogChunk]:
+        """After a break a single stream goes on at its offset; both are asked for again, and `take` skips."""
+        offset = self._ends.get(self._stream) if self._stream else None
+        lines = None if self._ends else self._lines
+        return Request(
+            routes.LOGS,
+            jobs.LogsParameters(self._id, self._run, self._stream, lines, offset, self._follow),
+        )
+
+    def take(self, reply: jobs.LogChunk) -> jobs.LogChunk | None:
+        self._run = reply.run
+        seen = self._ends.get(reply.stream, 0)
+        end = reply.offset + len(reply.data)
+        if not reply.data or end <= seen:
+            return None
+        self._ends[reply.stream] = end
+        if reply.offset < seen:
+            return jobs.LogChunk(reply.stream, reply.run, seen, reply.data[seen - reply.offset :])
+        return reply
+
+
+class LineCutter:
+    """Chunks as lines of text, the two streams apart. A line has no newline; what is not UTF-8 is replaced."""
+
+    def __init__(self) -> None:
+        self._rest: dict[Stream, bytes] = {}
+
+    def feed(self, chunk: jobs.LogChunk) -> list[str]:
+        """The lines that the chunk completes."""
+        *lines, rest = (self._rest.get(chunk.stream, b"") + chunk.data).split(b"\n")
+        if len(rest) > LONGEST_LINE:
+            lines.append(rest)
+            rest = b""
+        self._rest[chunk.stream] = rest
+        return [_text(line) for line in lines]
+
+    def flush(self) -> Iterator[str]:
+        """The last lines, when no newline ends them."""
+        for rest in self._rest.values():
+            if rest:
+                yield _text(rest)
+        self._rest.clear()
+
+
+def _text(line: bytes) -> str:
+    return codecs.decode(line.removesuffix(b"\r"), "utf-8", "replace")

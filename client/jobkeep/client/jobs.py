@@ -1,0 +1,122 @@
+"""One job, as a program that awaits sees it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from jobkeep.client import outcomes, requests
+from jobkeep.client.channel import Channel
+from jobkeep.client.following import EventFollower, LineCutter, LogFollower
+from jobkeep.protocol.jobs import Event, FailedItem, Job, LogChunk, StateReply
+from jobkeep.protocol.vocabulary import ENDED_STATES, Stream
+
+if TYPE_CHECKING:
+    from jobkeep.protocol.durations import Duration
+
+
+class JobHandle:
+    """A job by its id. All methods raise NotFound when there is no such job, DaemonUnreachable without a daemon."""
+
+    __slots__ = ("_channel", "id")
+
+    def __init__(self, channel: Channel, id: str) -> None:
+        self._channel = channel
+        self.id = id
+
+    def __repr__(self) -> str:
+        return f"<JobHandle {self.id}>"
+
+    async def info(self) -> Job:
+        """The job as it is now."""
+        return (await self._channel.ask(requests.get(self.id))).job
+
+    async def wait(self, timeout: Duration | None = None) -> Job:
+        """The job once it has ended, however it did. Raises TimedOut."""
+        return (await wait(self._channel, [self.id], False, timeout))[0]
+
+    async def result(self, timeout: Duration | None = None) -> Any:
+        """Wait, then return the function's value or the command's exit code, 0. Raises JobFailed, TimedOut."""
+        job = outcomes.succeeded(await self.wait(timeout))
+        if job.kind == "command":
+            return outcomes.exit_code(job)
+        return outcomes.value(await self._channel.ask(requests.result(self.id)))
+
+    async def cancel(self, *, force: bool = False, reason: str | None = None) -> StateReply:
+        """Ask it to stop, then make it; `force` skips the asking. Raises ActionRefused."""
+        return await self._channel.ask(requests.cancel(self.id, force, reason))
+
+    async def resume(self, *, failed_items: bool = False, reason: str | None = None) -> StateReply:
+        """Continue it from its checkpoint once it has failed or was cancelled. Raises ActionRefused."""
+        return await self._channel.ask(requests.resume(self.id, failed_items, reason))
+
+    async def restart(self, *, from_start: bool = False, reason: str | None = None) -> StateReply:
+        """End its run for sure, then continue it; `from_start` forgets the checkpoint. Raises ActionRefused."""
+        return await self._channel.ask(requests.restart(self.id, from_start, reason))
+
+    async def events(self, *, after: int | None = 0, follow: bool = True) -> AsyncIterator[Event]:
+        """Its journal from its beginning, or after a seq; with `follow` until the job has ended."""
+        async for event in self._channel.follow(EventFollower(after, follow, self.id)):
+            yield event
+            if follow and event.kind in ENDED_STATES and (await self.info()).state in ENDED_STATES:
+                return
+
+    @overload
+    def logs(
+        self, *, follow: bool = ..., run: int | None = ..., stream: Stream | None = ..., lines: int | None = ...,
+        raw: Literal[False] = ...,
+    ) -> AsyncIterator[str]: ...  # fmt: skip
+
+    @overload
+    def logs(
+        self, *, follow: bool = ..., run: int | None = ..., stream: Stream | None = ..., lines: int | None = ...,
+        raw: Literal[True],
+    ) -> AsyncIterator[LogChunk]: ...  # fmt: skip
+
+    def logs(
+        self,
+        *,
+        follow: bool = False,
+        run: int | None = None,
+        stream: Stream | None = None,
+        lines: int | None = None,
+        raw: bool = False,
+    ) -> AsyncIterator[str] | AsyncIterator[LogChunk]:
+        """Output of its latest run, or of `run`: lines of text, or with `raw` exact chunks.
+
+        `lines` begins with that many last ones; `follow` goes on until the run has ended. Raises NoRun.
+        """
+        chunks = self._channel.follow(LogFollower(self.id, run, stream, lines, follow))
+        return chunks if raw else _lines(chunks)
+
+    async def failed_items(self) -> AsyncIterator[FailedItem]:
+        """The items that failed, with their errors."""
+        after = 0
+        while page := (await self._channel.ask(requests.failed_items(self.id, after))).items:
+            for item in page:
+                yield item
+            after += len(page)
+
+    async def history(self) -> list[Event]:
+        """Its journal, oldest first."""
+        return (await self._channel.ask(requests.history(self.id))).entries
+
+
+async def _lines(chunks: AsyncIterator[LogChunk]) -> AsyncIterator[str]:
+    cutter = LineCutter()
+    async for chunk in chunks:
+        for line in cutter.feed(chunk):
+            yield line
+    for line in cutter.flush():
+        yield line
+
+
+async def wait(channel: Channel, ids: list[str], any: bool, timeout: Duration | None) -> list[Job]:
+    """Those of the jobs that have ended: all of them, or with `any` at least one. Raises TimedOut."""
+    waiting = requests.Waiting(ids, any, timeout)
+    found: list[Job] = []
+    for part in waiting.parts:
+        reply = await channel.ask_apart(partial(waiting.request, part))
+        found += outcomes.ended(reply, waiting.timeout_s)
+    return found
