@@ -1,0 +1,8 @@
+"""What job code works with: a context with progress, checkpoints and resumable batches."""
+
+from jobkeep.sdk.blocking import BlockingJobContext
+from jobkeep.sdk.context import JobContext
+from jobkeep.sdk.options import Batch
+from jobkeep.sdk.source import Cursor
+
+__all__ = ["Batch", "BlockingJobContext", "Cursor", "JobContext"]

@@ -1,0 +1,1 @@
+"""The warm process that runs functions: `python -m jobkeep.worker`."""

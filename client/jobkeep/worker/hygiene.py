@@ -1,0 +1,134 @@
+"""Whether a run has left something behind, and whether the code it ran is still what is on disk."""
+
+from __future__ import annotations
+
+import os
+import site
+import sys
+import sysconfig
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+_JOIN_S: Final = 0.5  # threads of an event loop that has just been closed need a moment
+_EFFORT: Final = 0.05  # at most this share of the time goes into looking at source files
+
+
+class Hygiene:
+    """Threads and children, compared with how it was before the first run."""
+
+    def __init__(self) -> None:
+        self.rebase()
+
+    def rebase(self) -> None:
+        """What there is now belongs to the worker or to modules it has imported."""
+        self._threads = _thread_count()
+        self._known = set(threading.enumerate())
+
+    @property
+    def threads_left(self) -> bool:
+        """There are more threads than before."""
+        return _thread_count() > self._threads
+
+    def clean(self) -> bool:
+        """Nothing is left of the run: no thread, no child, and no orphan with our parent."""
+        if self.threads_left:
+            deadline = time.monotonic() + _JOIN_S
+            for thread in set(threading.enumerate()) - self._known:
+                thread.join(max(0.0, deadline - time.monotonic()))
+            if self.threads_left:
+                return False
+        return not _has_children() and not _has_siblings()
+
+
+def _thread_count() -> int:
+    """Threads of all languages where that can be told, else those of Python."""
+    try:
+        return os.stat("/proc/self/task").st_nlink - 2
+    except OSError:
+        return threading.active_count()
+
+
+def _has_children() -> bool:
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:  # ended, and nobody has asked for its status
+            pass
+    except ChildProcessError:
+        return False
+    return True
+
+
+def _has_siblings() -> bool:
+    """The parent is a shim, which adopts what a run leaves; ended processes do not count."""
+    parent, us = os.getppid(), str(os.getpid()).encode()
+    try:
+        descriptor = os.open(f"/proc/{parent}/task/{parent}/children", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        children = os.read(descriptor, 65536).split()
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return any(child != us and _lives(child.decode()) for child in children)
+
+
+def _lives(pid: str) -> bool:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return False
+    return stat[stat.rindex(b")") + 2 : stat.rindex(b")") + 3] not in b"ZX"
+
+
+class Sources:
+    """The files of imported modules that are neither Python's own nor installed."""
+
+    def __init__(self) -> None:
+        paths = {*sysconfig.get_paths().values(), *site.getsitepackages(), site.getusersitepackages()}
+        paths.discard(sysconfig.get_path("data"))  # the whole prefix
+        self._library = tuple(os.path.join(path, "") for path in paths)
+        self._seen: set[str] = set()
+        self._files: dict[str, tuple[int, int]] = {}
+        self._modules = 0
+        self._next = 0.0
+        self.notice()
+
+    def notice(self) -> None:
+        """Look for modules that are new."""
+        if len(sys.modules) == self._modules:
+            return
+        self._modules = len(sys.modules)
+        for name in sys.modules.keys() - self._seen:
+            self._seen.add(name)
+            path = getattr(sys.modules.get(name), "__file__", None)
+            if isinstance(path, str) and not self._is_library(name, path):
+                with suppress(OSError):
+                    self._files[path] = _version(path)
+
+    def changed(self) -> bool:
+        """Whether a file is another than when it was imported."""
+        self.notice()
+        begin = time.monotonic()
+        if begin < self._next:
+            return False
+        try:
+            return any(_version(path) != version for path, version in self._files.items())
+        except OSError:
+            return True
+        finally:
+            end = time.monotonic()
+            self._next = end + (end - begin) / _EFFORT
+
+    def _is_library(self, name: str, path: str) -> bool:
+        if name.partition(".")[0] == "jobkeep" or "site-packages" in path or "dist-packages" in path:
+            return True
+        return path.startswith(self._library)
+
+
+def _version(path: str) -> tuple[int, int]:
+    status = os.stat(path)
+    return status.st_mtime_ns, status.st_size

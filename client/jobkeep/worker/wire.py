@@ -1,0 +1,43 @@
+"""Calls and replies of org.jobkeep.Worker as bytes."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from msgspec import Raw, Struct
+
+from jobkeep.errors import InvalidRequest, JobkeepError, StaleToken, TooLarge
+from jobkeep.protocol.envelope import Call, Reply
+from jobkeep.protocol.worker import INTERFACE, FailedKeysReply, Order
+
+RETRIABLE: Final = frozenset({"StorageFull", "StorageFailed", "ShuttingDown", "Internal", "NotPermitted"})
+FENCED: Final = frozenset({"StaleToken", "UnknownWorker"})
+
+encode = msgspec.json.Encoder().encode
+decode_reply = msgspec.json.Decoder(Reply).decode
+decode_order = msgspec.json.Decoder(Order).decode
+decode_keys = msgspec.json.Decoder(FailedKeysReply).decode
+_decode_message = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+def call(method: str, parameters: Struct, *, more: bool = False, oneway: bool = False) -> bytes:
+    """A call, without its NUL."""
+    name = f"{INTERFACE.name}.{method}"
+    return encode(Call(name, Raw(encode(parameters)), more=more, oneway=oneway))
+
+
+def fault_of(reply: Reply) -> str | None:
+    """The last word of the error's name."""
+    return None if reply.error is None else reply.error.rpartition(".")[2]
+
+
+def refusal(fault: str, reply: Reply) -> JobkeepError:
+    """A report that the daemon will never accept, as what the job sees."""
+    try:
+        message = str(_decode_message(reply.parameters).get("message", fault))
+    except msgspec.MsgspecError:
+        message = fault
+    if fault in FENCED:
+        return StaleToken(message)
+    return TooLarge(message) if fault == "TooLarge" else InvalidRequest(f"the daemon refused it: {message}")
