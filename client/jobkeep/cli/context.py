@@ -10,21 +10,20 @@ import time
 from jobkeep.cli.render.style import Style
 from jobkeep.cli.render.text import escape
 from jobkeep.cli.wire import Link, Wire
-from jobkeep.errors import DaemonUnreachable, NoDaemon
-from jobkeep.paths import candidates, named_socket
+from jobkeep.client.finding import find
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import argparse
     from typing import Any
 
     from jobkeep.cli.failures import Failure
+    from jobkeep.cli.options import Options
 
 
 class Context:
     """One invocation. `style` is that of stdout."""
 
-    def __init__(self, options: argparse.Namespace) -> None:
+    def __init__(self, options: Options) -> None:
         self.options = options
         tty = sys.stdout.isatty()
         self.style = Style(
@@ -38,19 +37,8 @@ class Context:
 
     def dial(self, autostart: bool = True) -> Wire:
         """Connect to the first daemon that answers. With `autostart` one is started if there is none."""
-        failure: DaemonUnreachable | None = None
-        for path in candidates(self.options.socket):
-            try:
-                return Wire(path, self.options.talk_timeout)
-            except DaemonUnreachable as error:
-                failure = failure or error
-        if failure is None or named_socket(self.options.socket) or not autostart:
-            raise failure or DaemonUnreachable("any socket", "none is known")
-        return Wire(self.start_daemon(), self.options.talk_timeout)
-
-    def start_daemon(self) -> str:
-        """Start the per-user daemon; -> its socket. Raises NoDaemon where that is not possible."""
-        raise NoDaemon("the user's socket", "there is none")
+        path = find(self.options.socket, None if autostart else False)
+        return Wire(path, self.options.talk_timeout)
 
     def print(self, *lines: str) -> None:
         """Data, to stdout."""

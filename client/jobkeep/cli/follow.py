@@ -7,7 +7,7 @@ import sys
 from binascii import a2b_base64
 
 from jobkeep.cli.failures import RemoteFault
-from jobkeep.cli.wire import JOBS
+from jobkeep.cli.wire import FOLLOW_PATIENCE, JOBS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from jobkeep.cli.wire import Link, Wire
 
 ENDED = ("succeeded", "failed", "cancelled")
-TURN = 1.0  # seconds that the daemon holds a Wait while there is nothing to read yet
+FIRST_TURN, LAST_TURN = 0.05, 1.0  # seconds that the daemon holds a Wait while there is nothing to read yet
 
 
 class Follower:
     """Prints chunks of a job. `seen` remembers, per run and stream, up to where: a byte is printed once."""
 
     def __init__(self, link: Link, id: str, stream: str | None = None, lines: int | None = None) -> None:
+        link.patience = FOLLOW_PATIENCE
         self._link = link
         self._id = id
         self._stream = stream
@@ -32,15 +33,20 @@ class Follower:
 
     def to_the_end(self, run: int | None) -> dict[str, Any]:
         """Follow from `run` on (None: the latest) until the job has ended; -> the job."""
+        if run is None:
+            run = max(self._call("Get", id=self._id)["job"]["attempt"], 1)
+        looked = False
         while True:
-            if self.output(run, follow=True):
-                last = max((number for number, _ in self._seen), default=run or 0)
-                run = max(last, run or 0)
-            job = self._wait_for(after=run)
-            if job["attempt"] > (run or 0):
-                run = run + 1 if run else job["attempt"]
-            elif job["state"] in ENDED:
+            read = self.output(run, follow=True)
+            job = self._wait_for(run + 1 if read else run)
+            over = job["state"] in ENDED
+            # A run may begin and end between two looks, so an ended job is looked at once more.
+            if over and job["attempt"] <= run and (read or looked or job["attempt"] < run):
                 return job
+            if read or looked:
+                run, looked = run + 1, False
+            else:
+                looked = over
 
     def output(self, run: int | None, follow: bool) -> bool:
         """Print the output of one run. False: there is no such run (yet)."""
@@ -75,13 +81,15 @@ class Follower:
             target.buffer.write(fresh)
             target.flush()
 
-    def _wait_for(self, after: int | None) -> dict[str, Any]:
-        """The job, once it has ended or has a run later than `after`. The daemon does the waiting, in turns."""
+    def _wait_for(self, run: int) -> dict[str, Any]:
+        """The job, once it has ended or has begun `run`. The daemon does the waiting, in turns."""
+        turn = FIRST_TURN
         while True:
             job: dict[str, Any] = self._call("Get", id=self._id)["job"]
-            if job["state"] in ENDED or job["attempt"] > (after or 0):
+            if job["state"] in ENDED or job["attempt"] >= run:
                 return job
-            self._call("Wait", ids=[self._id], timeout_s=TURN)
+            self._call("Wait", ids=[self._id], timeout_s=turn)
+            turn = min(turn * 2, LAST_TURN)
 
     def _call(self, method: str, **parameters: Any) -> dict[str, Any]:
         return self._link.call(JOBS + method, again=self._again, **parameters)

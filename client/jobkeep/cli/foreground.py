@@ -7,9 +7,9 @@ import signal
 import sys
 
 from jobkeep.cli.failures import FAILED, INTERRUPTED, OK, Failure
-from jobkeep.cli.follow import TURN, Follower
+from jobkeep.cli.follow import Follower
 from jobkeep.cli.render.outcome import cause
-from jobkeep.cli.wire import JOBS, Wire
+from jobkeep.cli.wire import FOLLOW_PATIENCE, JOBS, Wire
 from jobkeep.errors import JobkeepError
 
 TYPE_CHECKING = False
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from jobkeep.cli.context import Context
 
 CANCEL_TIMEOUT = 5.0
+TURN = 10.0  # seconds per Wait; a dead connection is noticed after each
 
 
 class Interrupts:
@@ -71,14 +72,17 @@ def attend(context: Context, submitted: dict[str, Any]) -> int:
     if context.options.quiet and not context.options.json:
         context.print(id)
         sys.stdout.flush()
-    if not submitted.get("created", True):
+    # Without a key it can only be this very request, asked twice.
+    known = not submitted.get("created", True) and bool(context.options.key)
+    if known:
         context.note(f"following job {shown}, which was there already")
     with Interrupts(context.link.path, id, shown) as interrupts:
         if context.options.quiet or context.options.json:
+            context.link.patience = FOLLOW_PATIENCE
             job = _silently(context, id)
         else:
             follower = Follower(context.link, id)
-            job = follower.to_the_end(1 if submitted.get("created", True) else None)
+            job = follower.to_the_end(None if known else 1)
         _tell_end(context, job, interrupts.count > 0)
     return INTERRUPTED if interrupts.count else status(job)
 
@@ -86,7 +90,7 @@ def attend(context: Context, submitted: dict[str, Any]) -> int:
 def _silently(context: Context, id: str) -> dict[str, Any]:
     again = f"the job goes on; jobkeep wait {context.id(id)} continues"
     while True:
-        jobs = context.link.call(JOBS + "Wait", again=again, ids=[id], timeout_s=TURN * 10)["jobs"]
+        jobs = context.link.call(JOBS + "Wait", again=again, ids=[id], timeout_s=TURN)["jobs"]
         if jobs:
             return dict(jobs[0])
 

@@ -12,6 +12,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import ModuleType
+    from typing import Any
+
+    from jobkeep.cli.options import Options
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -67,7 +70,7 @@ def _silence() -> None:
 
 
 def _dispatch(argv: Sequence[str]) -> int:
-    from jobkeep.cli.arguments import defaults, parse_globals, split
+    from jobkeep.cli.options import Options, split
 
     head, command, rest = split(argv)
     if command in ("-h", "--help", "help"):
@@ -75,9 +78,16 @@ def _dispatch(argv: Sequence[str]) -> int:
 
         print(overview())
         return OK
-    options = parse_globals(head) if head else defaults()
+    options = Options()
+    if head:
+        _parse("", None, head, options)
     name = "version" if command == "--version" else command or "ls"
-    return _run(name, _module(name), rest, options)
+    module = _module(name)
+    _parse(name, module, rest, options)
+    from jobkeep.cli.context import Context
+
+    code: int = module.run(Context(options), options)
+    return code
 
 
 def _module(name: str) -> ModuleType:
@@ -85,7 +95,7 @@ def _module(name: str) -> ModuleType:
 
     known = names()
     if name not in known:
-        from jobkeep.cli.arguments import closest
+        from jobkeep.cli.options import closest
 
         close = closest(name, known)
         raise UsageError(
@@ -94,19 +104,28 @@ def _module(name: str) -> ModuleType:
     return __import__(f"jobkeep.cli.commands.{name}", fromlist=["run"])
 
 
-def _run(name: str, module: ModuleType, rest: list[str], options: argparse.Namespace) -> int:
-    from jobkeep.cli.arguments import CommandParser, add_globals
-    from jobkeep.cli.context import Context
+def _parse(name: str, module: ModuleType | None, words: list[str], options: Options) -> None:
+    """Read the options of one command (None: only the common ones) into `options`."""
+    from jobkeep.cli.quick import QuickParser, Unusual
 
-    parser = CommandParser(name, module.__doc__ or "", getattr(module, "EXAMPLES", ""))
-    module.add_arguments(parser)
-    add_globals(parser, timeout=not getattr(module, "OWN_TIMEOUT", False))
     # Words of `run` belong to its command from the first one on; elsewhere options may stand anywhere.
-    parse = parser.parse_args if getattr(module, "IN_ORDER", False) else parser.parse_intermixed_args
-    arguments = parse(rest, options)
-    code: int = module.run(Context(arguments), arguments)
-    return code
+    in_order = getattr(module, "IN_ORDER", False)
+    try:
+        quick = QuickParser()
+        _declare(quick, module)
+        quick.parse(words, options, in_order)
+    except Unusual:
+        from jobkeep.cli.parsers import CommandParser
+
+        parser = CommandParser(name, getattr(module, "__doc__", ""), getattr(module, "EXAMPLES", ""))
+        _declare(parser, module)
+        parse = parser.parse_args if in_order else parser.parse_intermixed_args
+        parse(words, namespace=options)
 
 
-if TYPE_CHECKING:
-    import argparse
+def _declare(parser: Any, module: ModuleType | None) -> None:
+    from jobkeep.cli.options import add_globals
+
+    if module is not None:
+        module.add_arguments(parser)
+    add_globals(parser, timeout=not getattr(module, "OWN_TIMEOUT", False))

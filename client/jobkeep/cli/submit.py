@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from jobkeep.cli.context import Context
+    from jobkeep.cli.options import Options
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +42,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--env", action="append", type=values.variable, default=[], metavar="K=V", help="repeatable")
 
 
-def spec(arguments: argparse.Namespace) -> dict[str, Any]:
+def spec(arguments: Options) -> dict[str, Any]:
     """The part of the spec that the common options and this process make. Only what differs from the defaults."""
     made: dict[str, Any] = {
         "name": arguments.name,
@@ -73,7 +74,7 @@ def directory(given: str | None) -> str:
     return path
 
 
-def submit(context: Context, arguments: argparse.Namespace, spec: dict[str, Any]) -> dict[str, Any]:
+def submit(context: Context, arguments: Options, spec: dict[str, Any]) -> dict[str, Any]:
     """Hand the job over; the request id makes asking again harmless."""
     request = arguments.request_id or os.urandom(16).hex()
     try:
@@ -89,7 +90,7 @@ def submit(context: Context, arguments: argparse.Namespace, spec: dict[str, Any]
         raise
 
 
-def detached(context: Context, arguments: argparse.Namespace, reply: dict[str, Any]) -> int:
+def detached(context: Context, arguments: Options, reply: dict[str, Any]) -> int:
     """Print the id, whole: it is there to be passed on."""
     if arguments.json:
         context.print_json(reply)
@@ -100,13 +101,13 @@ def detached(context: Context, arguments: argparse.Namespace, reply: dict[str, A
     return OK
 
 
-def check_key(arguments: argparse.Namespace) -> None:
+def check_key(arguments: Options) -> None:
     """Options that mean nothing without another one."""
     if arguments.on_conflict != "reject" and not arguments.key:
         raise UsageError("--on-conflict needs --key", "a key names the request: --key refresh")
 
 
-def finish(context: Context, arguments: argparse.Namespace, made: dict[str, Any]) -> int:
+def finish(context: Context, arguments: Options, made: dict[str, Any]) -> int:
     """Submit, and then either return at once or stay until the end."""
     check_key(arguments)
     reply = submit(context, arguments, made)

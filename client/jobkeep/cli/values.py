@@ -3,56 +3,60 @@
 from __future__ import annotations
 
 import re
-from argparse import ArgumentTypeError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+
+class BadValue(ValueError):
+    """The text is not what the option takes; says what is."""
+
+
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _LONGEST = 366 * 86400.0
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/+-]{0,127}")
-_FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*", re.ASCII)
-_NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?|\.[0-9]{1,9}")
-_REQUEST = re.compile(r"[!-~]{1,128}")
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._:@/+-]{0,127}"
+_FUNCTION = r"(?a)[A-Za-z_][\w.]*:[A-Za-z_][\w.]*"
+_NUMBER = r"[0-9]{1,12}(\.[0-9]{1,9})?|\.[0-9]{1,9}"
+_REQUEST = r"[!-~]{1,128}"
 
 
 def duration(text: str) -> float:
     """`90s 15m 3.5h 2d`; a bare number is seconds."""
     number, unit = (text[:-1], text[-1]) if text[-1:] in _UNITS else (text, "s")
-    if not _NUMBER.fullmatch(number):
-        raise ArgumentTypeError(f"{text!r} is not a duration such as 90s, 15m, 3.5h or 2d")
+    if not re.fullmatch(_NUMBER, number):
+        raise BadValue(f"{text!r} is not a duration such as 90s, 15m, 3.5h or 2d")
     seconds = float(number) * _UNITS[unit]
     if seconds > _LONGEST:
-        raise ArgumentTypeError(f"{text!r} is longer than 366 days")
+        raise BadValue(f"{text!r} is longer than 366 days")
     return seconds
 
 
 def name(text: str) -> str:
     """One printable word."""
-    if not _NAME.fullmatch(text):
-        raise ArgumentTypeError(f"{text!r} is not a name: letters, digits and ._:@/+- only, at most 128")
+    if not re.fullmatch(_NAME, text):
+        raise BadValue(f"{text!r} is not a name: letters, digits and ._:@/+- only, at most 128")
     return text
 
 
 def function(text: str) -> str:
     """`MODULE:FUNCTION`."""
-    if not _FUNCTION.fullmatch(text) or len(text) > 512:
-        raise ArgumentTypeError(f"{text!r} is not MODULE:FUNCTION, such as crm.tasks:refresh")
+    if not re.fullmatch(_FUNCTION, text) or len(text) > 512:
+        raise BadValue(f"{text!r} is not MODULE:FUNCTION, such as crm.tasks:refresh")
     return text
 
 
 def request_id(text: str) -> str:
     """Any word of printable ASCII."""
-    if not _REQUEST.fullmatch(text):
-        raise ArgumentTypeError(f"{text!r} is not 1 to 128 printable ASCII characters")
+    if not re.fullmatch(_REQUEST, text):
+        raise BadValue(f"{text!r} is not 1 to 128 printable ASCII characters")
     return text
 
 
 def reason(text: str) -> str:
     """One line for people."""
     if not text.isprintable() or len(text) > 1024:
-        raise ArgumentTypeError("must be one line of at most 1024 characters, without control characters")
+        raise BadValue("must be one line of at most 1024 characters, without control characters")
     return text
 
 
@@ -60,9 +64,9 @@ def label(text: str) -> tuple[str, str]:
     """`KEY=VALUE`, the key a name."""
     key, equals, value = text.partition("=")
     if not equals:
-        raise ArgumentTypeError(f"{text!r} is not KEY=VALUE")
+        raise BadValue(f"{text!r} is not KEY=VALUE")
     if len(value) > 256:
-        raise ArgumentTypeError(f"the value of {key!r} is longer than 256 characters")
+        raise BadValue(f"the value of {key!r} is longer than 256 characters")
     return name(key), value
 
 
@@ -70,7 +74,7 @@ def variable(text: str) -> tuple[str, str]:
     """`NAME=VALUE` of an environment."""
     key, equals, value = text.partition("=")
     if not equals or not key:
-        raise ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+        raise BadValue(f"{text!r} is not NAME=VALUE")
     return key, value
 
 
@@ -78,7 +82,7 @@ def argument(text: str) -> tuple[str, Any]:
     """`KEY=VALUE` of a function: the value is JSON if it parses as JSON, else a string."""
     key, equals, value = text.partition("=")
     if not equals or not key.isidentifier():
-        raise ArgumentTypeError(f"{text!r} is not KEY=VALUE")
+        raise BadValue(f"{text!r} is not KEY=VALUE")
     try:
         return key, decode(value)
     except ValueError:
@@ -90,9 +94,9 @@ def arguments(text: str) -> dict[str, Any]:
     try:
         value = decode(text)
     except ValueError as error:
-        raise ArgumentTypeError(f"not JSON: {error}") from None
+        raise BadValue(f"not JSON: {error}") from None
     if not isinstance(value, dict):
-        raise ArgumentTypeError("must be a JSON object, such as '{\"path\": \"leads.csv\"}'")
+        raise BadValue("must be a JSON object, such as '{\"path\": \"leads.csv\"}'")
     return value
 
 
@@ -133,8 +137,8 @@ def _integer(text: str, low: int, high: int) -> int:
     try:
         value = int(text)
     except ValueError:
-        raise ArgumentTypeError(f"{text!r} is not a whole number") from None
+        raise BadValue(f"{text!r} is not a whole number") from None
     if not low <= value <= high:
         bounds = f"from {low} to {high}" if high < 1 << 62 else f"of {low} or more"
-        raise ArgumentTypeError(f"{text!r} is not a number {bounds}")
+        raise BadValue(f"{text!r} is not a number {bounds}")
     return value

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import argparse
 
     from jobkeep.cli.context import Context
+    from jobkeep.cli.options import Options
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +21,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reason", type=values.reason, metavar="TEXT", help="why, for the journal")
 
 
-def act(context: Context, arguments: argparse.Namespace, method: str, **flags: bool) -> int:
+def act(context: Context, arguments: Options, method: str, **flags: bool) -> int:
     """Call `method` for every id, and say what state that led to."""
     given = {name: True for name, value in flags.items() if value}
 

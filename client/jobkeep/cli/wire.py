@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 JOBS = "org.jobkeep.Jobs."
 ADMIN = "org.jobkeep.Admin."
-PATIENCE = 30.0  # seconds that a restart of the daemon may take before a follower gives up
+CALL_PATIENCE = 10.0  # seconds that a restart of the daemon may take before a command gives up
+FOLLOW_PATIENCE = 30.0  # and one that stays with a job
+PASSING = ("ShuttingDown", "StorageFailed", "SlowReader")  # faults after which another connection goes on
 FIRST_PAUSE = 0.05
 
 
@@ -95,6 +97,7 @@ class Link:
         self._path: str | None = None
         self._wire: Wire | None = None
         self._heard = 0.0
+        self.patience = CALL_PATIENCE
 
     @property
     def path(self) -> str:
@@ -126,12 +129,14 @@ class Link:
             wire = self.wire if self._path is None else None  # nobody there at all: no patience with that
             try:
                 return action(wire or self.wire)
-            except DaemonUnreachable as lost:
+            except (DaemonUnreachable, RemoteFault) as lost:
+                if isinstance(lost, RemoteFault) and lost.name not in PASSING:
+                    raise
                 self.close()
                 now = time.monotonic()
                 if not began or self._heard > began:  # one that has answered since begins a new wait
                     began, pause = now, FIRST_PAUSE
-                if isinstance(lost, Unanswered) or now + pause > began + PATIENCE:
+                if isinstance(lost, Unanswered) or now + pause > began + self.patience:
                     raise Failure(f"{lost}: {again}", UNREACHABLE, lost.hint) from None
                 time.sleep(pause)
                 pause = min(pause * 2, 1.0)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import argparse
 
     from jobkeep.cli.context import Context
+    from jobkeep.cli.options import Options
 
 OWN_TIMEOUT = True
 EXAMPLES = """\
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_options(parser)
 
 
-def run(context: Context, arguments: argparse.Namespace) -> int:
+def run(context: Context, arguments: Options) -> int:
     made = spec(arguments)
     given = {**arguments.args, **dict(arguments.arguments)}
     if given:

@@ -8,6 +8,7 @@ import time
 from jobkeep.cli.failures import FAILED, OK, UNREACHABLE, Failure
 from jobkeep.cli.wire import ADMIN
 from jobkeep.errors import DaemonUnreachable
+from jobkeep.paths import named_socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from jobkeep.cli.context import Context
+    from jobkeep.cli.options import Options
 
 STOP_PATIENCE = 30.0
 EXAMPLES = """\
@@ -28,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=("start", "status", "stop"), metavar="start|status|stop")
 
 
-def run(context: Context, arguments: argparse.Namespace) -> int:
+def run(context: Context, arguments: Options) -> int:
     return {"start": start, "status": show_status, "stop": stop}[arguments.action](context)
 
 
@@ -36,7 +38,9 @@ def start(context: Context) -> int:
     """Start one, unless one answers already."""
     status, started = _status(context), False
     if status is None:
-        context.start_daemon()
+        from jobkeep.client.autostart import start_daemon  # subprocess is dear, and needed here alone
+
+        start_daemon(socket=named_socket(context.options.socket))
         status, started = _status(context), True
     if status is None:
         raise Failure("the daemon was started but does not answer", UNREACHABLE, "jobkeep daemon status")
@@ -103,10 +107,19 @@ def _status(context: Context, pid: int | None = None) -> dict[str, Any] | None:
 
 
 def _alive(pid: int) -> bool:
+    """A zombie counts as gone: it only waits for a parent that may never ask (PID 1 of a container)."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat:
+            return stat.read().rpartition(")")[2].split()[0] not in "ZX"
+    except (OSError, IndexError):
+        return _answers_signals(pid)
+
+
+def _answers_signals(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
     except PermissionError:
         return True
+    except ProcessLookupError:
+        return False
     return True

@@ -5,15 +5,16 @@ from __future__ import annotations
 import sys
 
 from jobkeep.cli import values
-from jobkeep.cli.failures import OK, RemoteFault
+from jobkeep.cli.failures import OK
 from jobkeep.cli.render.events import entry
-from jobkeep.cli.wire import JOBS
+from jobkeep.cli.wire import FOLLOW_PATIENCE, JOBS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
     from jobkeep.cli.context import Context
+    from jobkeep.cli.options import Options
     from jobkeep.cli.wire import Wire
 
 
@@ -22,24 +23,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--after", type=values.count, metavar="SEQ", help="only entries behind this one")
 
 
-def run(context: Context, arguments: argparse.Namespace) -> int:
+def run(context: Context, arguments: Options) -> int:
     reader = _Reader(context, arguments)
-    while True:
-        try:
-            context.link.patiently(reader.read, "jobkeep events -f --after SEQ continues")
-        except RemoteFault as fault:
-            if fault.name != "SlowReader":
-                raise
-            context.link.close()  # whoever reads our output was slow; nothing is lost, since `after` is known
-            continue
-        if not arguments.follow:
-            return OK
+    context.link.patience = FOLLOW_PATIENCE
+    context.link.patiently(reader.read, "jobkeep events -f --after SEQ continues")
+    return OK
 
 
 class _Reader:
     """Remembers the last entry, so that another connection continues without a gap."""
 
-    def __init__(self, context: Context, arguments: argparse.Namespace) -> None:
+    def __init__(self, context: Context, arguments: Options) -> None:
         self._context = context
         self._arguments = arguments
         self._after: int | None = arguments.after

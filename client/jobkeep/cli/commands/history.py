@@ -12,13 +12,14 @@ if TYPE_CHECKING:
     import argparse
 
     from jobkeep.cli.context import Context
+    from jobkeep.cli.options import Options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("id", metavar="ID", help="or the first characters of it")
 
 
-def run(context: Context, arguments: argparse.Namespace) -> int:
+def run(context: Context, arguments: Options) -> int:
     for event in context.link.call(JOBS + "History", id=job_id(arguments.id))["entries"]:
         if arguments.json:
             context.print_json(event)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import argparse
 
     from jobkeep.cli.context import Context
+    from jobkeep.cli.options import Options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     streams.add_argument("--stderr", dest="stream", action="store_const", const="stderr", help="only this")
 
 
-def run(context: Context, arguments: argparse.Namespace) -> int:
+def run(context: Context, arguments: Options) -> int:
     id = context.link.call(JOBS + "Get", id=job_id(arguments.id))["job"]["id"]
     follower = (JsonFollower if arguments.json else Follower)(context.link, id, arguments.stream, arguments.lines)
     if arguments.follow and arguments.run is None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from jobkeep.cli.context import Context
+    from jobkeep.cli.options import Options
 
 LIVE = ("scheduled", "queued", "running", "cancelling")
 ENDED = ("succeeded", "failed", "cancelled")
@@ -32,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--all", action="store_true", help="no limit")
 
 
-def run(context: Context, arguments: argparse.Namespace) -> int:
+def run(context: Context, arguments: Options) -> int:
     jobs, more = select(context, arguments)
     if arguments.json:
         for job in jobs:
@@ -48,7 +49,7 @@ def run(context: Context, arguments: argparse.Namespace) -> int:
     return OK
 
 
-def select(context: Context, arguments: argparse.Namespace) -> tuple[list[dict[str, Any]], bool]:
+def select(context: Context, arguments: Options) -> tuple[list[dict[str, Any]], bool]:
     """The jobs to show, and whether there are more of them than the default limit lets through."""
     where = {
         "queue": arguments.queue,
@@ -87,5 +88,5 @@ def _pages(context: Context, limit: int | None, **where: Any) -> tuple[list[dict
     return jobs, True
 
 
-def _filtered(arguments: argparse.Namespace) -> bool:
+def _filtered(arguments: Options) -> bool:
     return bool(arguments.state or arguments.queue or arguments.label or arguments.since is not None)

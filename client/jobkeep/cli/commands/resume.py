@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     import argparse
 
     from jobkeep.cli.context import Context
+    from jobkeep.cli.options import Options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,5 +17,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--failed-items", action="store_true", help="run only the items that failed")
 
 
-def run(context: Context, arguments: argparse.Namespace) -> int:
+def run(context: Context, arguments: Options) -> int:
     return act(context, arguments, "Resume", failed_items=arguments.failed_items)

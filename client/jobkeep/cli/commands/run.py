@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
-
 from jobkeep.cli.failures import UsageError
 from jobkeep.cli.submit import add_options, finish, spec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from jobkeep.cli.context import Context
+    import argparse
 
+    from jobkeep.cli.context import Context
+    from jobkeep.cli.options import Options
+
+REMAINDER = "..."  # argparse's own constant for: the rest as it is
 IN_ORDER = True
 OWN_TIMEOUT = True
 EXAMPLES = """\
@@ -25,11 +27,11 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.usage = "jobkeep run [OPTIONS] [--] COMMAND [ARGUMENT…]"
-    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND", help="and its arguments, as they are")
+    parser.add_argument("command", nargs=REMAINDER, metavar="COMMAND", help="and its arguments, as they are")
     add_options(parser)
 
 
-def run(context: Context, arguments: argparse.Namespace) -> int:
+def run(context: Context, arguments: Options) -> int:
     command = arguments.command
     if command[:1] == ["--"]:
         command = command[1:]

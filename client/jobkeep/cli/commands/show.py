@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import argparse
 
     from jobkeep.cli.context import Context
+    from jobkeep.cli.options import Options
 
 ITEMS = 10
 
@@ -20,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("id", metavar="ID", help="or the first characters of it")
 
 
-def run(context: Context, arguments: argparse.Namespace) -> int:
+def run(context: Context, arguments: Options) -> int:
     job = context.link.call(JOBS + "Get", id=job_id(arguments.id))["job"]
     if arguments.json:
         context.print_json(job)

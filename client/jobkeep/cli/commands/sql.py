@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import argparse
 
     from jobkeep.cli.context import Context
+    from jobkeep.cli.options import Options
 
 EXAMPLES = """\
 examples:
@@ -25,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("query", metavar="QUERY", help="a SELECT over the views job_status, stuck_runs, …")
 
 
-def run(context: Context, arguments: argparse.Namespace) -> int:
+def run(context: Context, arguments: Options) -> int:
     if not arguments.query.strip():
         raise UsageError("sql: the query is empty", "jobkeep sql 'SELECT * FROM job_status'")
     reply = context.link.call(ADMIN + "Sql", query=arguments.query)

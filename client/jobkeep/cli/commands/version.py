@@ -12,13 +12,14 @@ if TYPE_CHECKING:
     import argparse
 
     from jobkeep.cli.context import Context
+    from jobkeep.cli.options import Options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     pass
 
 
-def run(context: Context, arguments: argparse.Namespace) -> int:
+def run(context: Context, arguments: Options) -> int:
     daemon = daemon_version(context)
     if arguments.json:
         context.print_json({"client": __version__, "daemon": daemon})

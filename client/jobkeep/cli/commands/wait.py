@@ -8,7 +8,7 @@ from jobkeep.cli import values
 from jobkeep.cli.failures import FAILED, OK, TIMED_OUT
 from jobkeep.cli.render.job import sentence
 from jobkeep.cli.targets import add_ids, job_id
-from jobkeep.cli.wire import JOBS
+from jobkeep.cli.wire import FOLLOW_PATIENCE, JOBS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from jobkeep.cli.context import Context
+    from jobkeep.cli.options import Options
 
 OWN_TIMEOUT = True
 TURN = 10.0  # seconds per request, well below the time that an answer may take
@@ -27,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--timeout", type=values.duration, metavar="DUR", help="at most so long: 90s 15m 3.5h 2d")
 
 
-def run(context: Context, arguments: argparse.Namespace) -> int:
+def run(context: Context, arguments: Options) -> int:
     reply = wait(context, [job_id(id) for id in arguments.ids], arguments.any, arguments.timeout)
     for job in reply["jobs"]:
         if arguments.json:
@@ -45,6 +46,7 @@ def run(context: Context, arguments: argparse.Namespace) -> int:
 
 def wait(context: Context, ids: list[str], any: bool, timeout: float | None) -> dict[str, Any]:
     """Ask in turns, so that neither a restart of the daemon nor a silent connection can hold us for ever."""
+    context.link.patience = FOLLOW_PATIENCE
     deadline = None if timeout is None else time.monotonic() + timeout
     while True:
         turn = TURN if deadline is None else min(max(deadline - time.monotonic(), 0.0), TURN)

@@ -20,6 +20,9 @@ def _escaped(character: str) -> str:
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
+_NARROW = frozenset("·◷▶…✓✗⊘░▏▎▍▌▋▊▉█")  # our own glyphs need no look-up
+
+
 def width(text: str) -> int:
     """Columns on a terminal: East Asian wide characters take two, combining ones none."""
     if text.isascii():
@@ -28,7 +31,7 @@ def width(text: str) -> int:
 
 
 def _columns(character: str) -> int:
-    if character < "\u0300":
+    if character < "\u0300" or character in _NARROW:
         return 1
     import unicodedata
 
