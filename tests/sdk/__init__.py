@@ -1,0 +1,1 @@
+"""The job SDK, with a port that is no worker."""
