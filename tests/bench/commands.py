@@ -8,6 +8,7 @@ import select
 import time
 from collections.abc import Callable
 
+import jobkeep
 from bench.measure import INFORMATION, Bound, Sample
 from bench.rig import Rig
 from bench.wire import BareClient
@@ -64,11 +65,9 @@ class Commands:
 
     async def _run(self, count: int) -> float:
         """All of them at once from many submitters; the clock stops when the last one is on record."""
-        import jobkeep
-
         numbers = iter(range(count))
         ids: list[str] = []
-        async with jobkeep.connect(self._socket) as client:
+        async with jobkeep.connect(self._socket, autostart=False) as client:
 
             async def submitter() -> None:
                 for _ in numbers:

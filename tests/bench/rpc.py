@@ -9,7 +9,9 @@ import sys
 import time
 from collections.abc import Callable
 
+import jobkeep
 from bench.measure import INFORMATION, Bound, Sample
+from bench.protocol_client import ProtocolClient
 from bench.rig import Rig
 from bench.wire import BareClient, decode, encode, timed
 from jobkeep.protocol.jobs import JobParameters, JobReply, JobSpec
@@ -96,11 +98,9 @@ class BlockingRead(DaemonRead):
     bound = Bound(ratio_at_most=1.3)
 
     def prepare(self, rig: Rig) -> None:
-        import jobkeep
-
         echo = Echo.of(rig)
         self._raw = echo.getter(BareClient(echo.typed))
-        self._ours = jobkeep.connect_blocking(echo.daemon.socket).job(echo.job).info
+        self._ours = jobkeep.connect_blocking(echo.daemon.socket, autostart=False).job(echo.job).info
 
 
 class AsyncioRead:
@@ -117,10 +117,8 @@ class AsyncioRead:
         return asyncio.run(self._round())
 
     async def _round(self) -> Sample:
-        import jobkeep
-
         sides: tuple[list[float], list[float]] = ([], [])
-        async with jobkeep.connect(self._echo.daemon.socket) as client:
+        async with jobkeep.connect(self._echo.daemon.socket, autostart=False) as client:
             job = client.job(self._echo.job)
             for _ in range(BURSTS):
                 sides[0].extend(self._bare())
@@ -142,11 +140,8 @@ class AsyncioReadVsAsyncio(AsyncioRead):
     bound = INFORMATION
 
     async def _round(self) -> Sample:
-        import jobkeep
-        from bench.protocol_client import ProtocolClient
-
         sides: tuple[list[float], list[float]] = ([], [])
-        async with jobkeep.connect(self._echo.daemon.socket) as client:
+        async with jobkeep.connect(self._echo.daemon.socket, autostart=False) as client:
             bare = await ProtocolClient.connect(self._echo.typed)
             job = client.job(self._echo.job)
             for _ in range(BURSTS):

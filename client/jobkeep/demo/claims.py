@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
 from jobkeep.demo.screen import tally_text
@@ -19,7 +20,13 @@ class Claim(NamedTuple):
 
 def check(ending: Ending, plain: dict[str, int], every: int) -> list[Claim]:
     """Compare the job with a plain pass and with the start log."""
-    return [succeeded(ending), tallies_equal(ending, plain), nothing_skipped(ending), *little_repeated(ending, every)]
+    return [
+        succeeded(ending),
+        tallies_equal(ending, plain),
+        nothing_skipped(ending),
+        failures_kept(ending),
+        *little_repeated(ending, every),
+    ]
 
 
 def succeeded(ending: Ending) -> Claim:
@@ -40,6 +47,15 @@ def nothing_skipped(ending: Ending) -> Claim:
     started = {start.item for start in ending.starts}
     missing = sum(item not in started for item in ending.files)
     return Claim("Every file was visited.", missing == 0, [f"{missing} of {len(ending.files)} were left out"])
+
+
+def failures_kept(ending: Ending) -> Claim:
+    """Each item that failed is on record once, with its error."""
+    count = ending.job.progress.tallies.get("failed", 0)
+    keys = {item.key for item in ending.failed}
+    shown = [f"{Path(item.key).name}: {item.error.type}: {item.error.message}"[:100] for item in ending.failed[:3]]
+    more = [f"and {count - len(shown)} more"] if count > len(shown) else []
+    return Claim(f"Its {count} failed files are on record.", len(keys) == len(ending.failed) == count, shown + more)
 
 
 def little_repeated(ending: Ending, every: int) -> list[Claim]:

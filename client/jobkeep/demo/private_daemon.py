@@ -63,7 +63,7 @@ class PrivateDaemon:
         deadline = time.monotonic() + ANSWERS_WITHIN
         while True:
             try:
-                client = jobkeep.connect_blocking(str(self.socket))
+                client = jobkeep.connect_blocking(str(self.socket), autostart=False)
                 client.status()
             except jobkeep.DaemonUnreachable:
                 self._fail_if_ended()

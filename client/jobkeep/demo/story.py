@@ -13,7 +13,7 @@ from jobkeep.demo.kill_worker import kill_worker
 from jobkeep.demo.private_daemon import PrivateDaemon
 from jobkeep.demo.screen import Screen
 from jobkeep.demo.witness import Start, read_starts
-from jobkeep.protocol.jobs import Job
+from jobkeep.protocol.jobs import FailedItem, Job
 from jobkeep.protocol.vocabulary import ENDED_STATES
 
 LOOK_EVERY = 0.1  # seconds between two looks at the job
@@ -32,6 +32,7 @@ class Ending(NamedTuple):
 
     job: Job
     result: dict[str, int]
+    failed: list[FailedItem]
     files: list[str]
     starts: list[Start]
     deaths: list[Death]
@@ -60,7 +61,7 @@ class Story:
         last = self._watch(job, until_done=None)
         self._screen.say(f"The job has {last.state}, after {len(last.runs)} runs.")
         result = job.result() if last.state == "succeeded" else {}
-        return Ending(last, result, self._files, read_starts(self._log), self._deaths)
+        return Ending(last, result, list(job.failed_items()), self._files, read_starts(self._log), self._deaths)
 
     def _submit(self, client: BlockingClient) -> BlockingJobHandle:
         arguments = {"root": str(self._root), "log": str(self._log), "every": self._every}
