@@ -86,7 +86,11 @@ def _dispatch(argv: Sequence[str]) -> int:
     _parse(name, module, rest, options)
     from jobkeep.cli.context import Context
 
-    code: int = module.run(Context(options), options)
+    context = Context(options)
+    try:
+        code: int = module.run(context, options)
+    finally:
+        context.link.close()
     return code
 
 

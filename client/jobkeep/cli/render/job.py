@@ -26,9 +26,9 @@ def sentence(job: Job, style: Style) -> str:
         why = cause(job.get("outcome"), job["kind"])
         text += f": {why}" if why else ""
     if health == "late":
-        text += ", late: no heartbeat" + _for(job.get("heartbeat_age_s"))
+        text += ", ! late: no heartbeat" + _for(job.get("heartbeat_age_s"))
     elif health == "stalled":
-        text += ", stalled: no progress" + _for(job.get("stuck_for_s"))
+        text += ", ! stalled: no progress" + _for(job.get("stuck_for_s"))
     return style.paint(text, state_colour(state, health))
 
 

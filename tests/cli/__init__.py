@@ -1,0 +1,1 @@
+"""Tests of the command line: renderers as pure functions, everything else against a scripted daemon."""
