@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+
 from cli.fake_daemon import FakeDaemon
 from jobkeep.cli.main import main
 

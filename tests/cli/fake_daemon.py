@@ -7,6 +7,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 Json = dict[str, Any]
@@ -54,10 +55,8 @@ class FakeDaemon:
     def close(self) -> None:
         """Stop listening and drop all connections."""
         for sock in (self._server, *self._open):
-            try:
+            with suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
             sock.close()
 
     def _accept(self, server: socket.socket) -> None:
@@ -70,14 +69,10 @@ class FakeDaemon:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        try:
+        with connection, suppress(OSError, Hangup):
             for message in _messages(connection):
                 self._answer(connection, json.loads(message))
-        except (OSError, Hangup):
-            pass
-        finally:
-            self._open.discard(connection)
-            connection.close()
+        self._open.discard(connection)
 
     def _answer(self, connection: socket.socket, call: Json) -> None:
         name = call["method"].rpartition(".")[2]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from cli.conftest import Jobkeep
-from cli.fake_daemon import Fault, FakeDaemon, Hangup, ended, job
+from cli.fake_daemon import FakeDaemon, Fault, Hangup, ended, job
 
 EVENT = {"seq": 3, "at": "2026-03-01T11:57:00Z", "kind": "started", "job": "k3x9a0b1c2d3e4f5", "data": {}}
 
@@ -80,7 +81,7 @@ def test_json_is_the_wires_own(jobkeep: Jobkeep, daemon: FakeDaemon) -> None:
 
 def test_show_asks_for_the_first_failed_items(jobkeep: Jobkeep, daemon: FakeDaemon) -> None:
     """Only if there are any."""
-    progress = {"done": 5, "total": None, "note": None, "tallies": {}, "failed_items": 2}
+    progress: dict[str, Any] = {"done": 5, "total": None, "note": None, "tallies": {}, "failed_items": 2}
     item = {"key": "row-1", "error": {"type": "KeyError", "message": "'x'"}}
     daemon.answers.update(Get={"job": job(progress=progress)}, FailedItems={"items": [item], "total": 2})
 

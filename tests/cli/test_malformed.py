@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+
 from cli.conftest import Jobkeep
-from cli.fake_daemon import Fault, FakeDaemon
+from cli.fake_daemon import FakeDaemon, Fault
 from jobkeep.cli.listing import names
 
 TIMES = ["", "x", "-1", "1w", "nan", "1h30m", "400d"]

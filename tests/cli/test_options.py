@@ -8,6 +8,7 @@ from types import ModuleType
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
+
 from jobkeep.cli.failures import UsageError
 from jobkeep.cli.listing import names
 from jobkeep.cli.options import Options, add_globals, closest, split

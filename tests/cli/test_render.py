@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from cli.fake_daemon import ended, job
 from jobkeep.cli.render import events, progress, text, times
 from jobkeep.cli.render.daemon import query

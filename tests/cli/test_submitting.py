@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from cli.conftest import Jobkeep
-from cli.fake_daemon import Fault, FakeDaemon, Hangup
+from cli.fake_daemon import FakeDaemon, Fault, Hangup
 
 REPLY = {"id": "k3x9a0b1c2d3e4f5", "state": "queued", "created": True}
 
@@ -18,7 +19,12 @@ REPLY = {"id": "k3x9a0b1c2d3e4f5", "state": "queued", "created": True}
 def submitted(daemon: FakeDaemon) -> list[dict[str, Any]]:
     """The parameters of every submit."""
     seen: list[dict[str, Any]] = []
-    daemon.answers["Submit"] = lambda parameters: seen.append(parameters) or REPLY
+
+    def accept(parameters: dict[str, Any]) -> dict[str, Any]:
+        seen.append(parameters)
+        return REPLY
+
+    daemon.answers["Submit"] = accept
     return seen
 
 

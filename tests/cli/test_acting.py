@@ -1,0 +1,109 @@
+"""wait, cancel, resume, restart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cli.conftest import Jobkeep
+from cli.fake_daemon import FakeDaemon, Fault, ended
+
+
+def by_id(answers: dict[str, Any]) -> Any:
+    """An answer per id; a Fault is raised."""
+
+    def answer(parameters: dict[str, Any]) -> dict[str, Any]:
+        found: dict[str, Any] | Fault = answers[parameters["id"]]
+        if isinstance(found, Fault):
+            raise found
+        return found
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("words", "method", "sent"),
+    [
+        (["cancel", "a"], "Cancel", {"id": "a"}),
+        (["cancel", "--force", "a", "--reason", "late"], "Cancel", {"id": "a", "reason": "late", "force": True}),
+        (["resume", "a", "--failed-items"], "Resume", {"id": "a", "failed_items": True}),
+        (["restart", "a", "--from-start"], "Restart", {"id": "a", "from_start": True}),
+    ],
+)
+def test_a_verb_is_passed_on(
+    jobkeep: Jobkeep, daemon: FakeDaemon, words: list[str], method: str, sent: dict[str, Any]
+) -> None:
+    """With its option and the reason."""
+    daemon.answers[method] = {"id": "a" * 16, "state": "queued"}
+
+    assert jobkeep(*words).out == "aaaaaaaa  · queued\n"
+    assert daemon.called(method) == [sent]
+
+
+def test_each_job_is_tried_and_the_worst_exit_code_wins(jobkeep: Jobkeep, daemon: FakeDaemon) -> None:
+    """One line each, on stdout or stderr."""
+    daemon.answers["Cancel"] = by_id(
+        {
+            "a": {"id": "a1", "state": "cancelling"},
+            "b": Fault("Refused", message="job b has ended", id="b", action="cancel", reason="ended", state="failed"),
+            "c": Fault("NotFound", message="no job c", id="c"),
+            "d": {"id": "d1", "state": "cancelled"},
+        }
+    )
+    done = jobkeep("cancel", "a", "b", "c", "X", "d")
+
+    assert done.code == 5
+    assert done.out == "a1  … cancelling\nd1  ⊘ cancelled\n"
+    assert [line for line in done.err.splitlines() if line.startswith("jobkeep")] == [
+        "jobkeep: job b has ended",
+        "jobkeep: no job c",
+        "jobkeep: no job has the id 'X'",
+    ]
+    assert "hint: jobkeep show b says what is possible now" in done.err
+
+
+def test_verbs_have_json_and_quiet_forms(jobkeep: Jobkeep, daemon: FakeDaemon) -> None:
+    """The wire's answer, or the id."""
+    daemon.answers["Cancel"] = lambda sent: {"id": sent["id"] + "1", "state": "cancelling"}
+
+    assert jobkeep("cancel", "a", "b", "--json").rows == [
+        {"id": "a1", "state": "cancelling"},
+        {"id": "b1", "state": "cancelling"},
+    ]
+    assert jobkeep("cancel", "a", "b", "-q").out == "a1\nb1\n"
+
+
+@pytest.mark.parametrize(
+    ("jobs", "code"), [([ended()], 0), ([ended(), ended("failed", exit_code=1)], 1), ([ended("cancelled")], 1)]
+)
+def test_wait_tells_whether_all_succeeded(
+    jobkeep: Jobkeep, daemon: FakeDaemon, jobs: list[dict[str, Any]], code: int
+) -> None:
+    """Exit code 0 or 1, a sentence per job, rows with --json."""
+    daemon.answers["Wait"] = {"jobs": jobs, "timed_out": False}
+    done = jobkeep("wait", "a", "b", "--any")
+
+    assert done.code == code
+    assert len(done.out.splitlines()) == len(jobs)
+    assert jobkeep("wait", "a", "--json").rows == jobs
+    assert daemon.called("Wait")[0] == {"ids": ["a", "b"], "any": True, "timeout_s": 10.0}
+
+
+def test_wait_is_over_in_time(jobkeep: Jobkeep, daemon: FakeDaemon) -> None:
+    """Exit code 124, and what has ended until then."""
+    daemon.answers["Wait"] = {"jobs": [ended()], "timed_out": True}
+    done = jobkeep("wait", "a", "b", "--timeout", "0")
+
+    assert done.code == 124
+    assert "1 of 2 jobs have not ended" in done.err
+    assert daemon.called("Wait") == [{"ids": ["a", "b"], "any": False, "timeout_s": 0.0}]
+
+
+def test_wait_asks_in_turns(jobkeep: Jobkeep, daemon: FakeDaemon) -> None:
+    """A turn that brings nothing is followed by another one."""
+    replies = iter([{"jobs": [], "timed_out": True}, {"jobs": [ended()], "timed_out": False}])
+    daemon.answers["Wait"] = lambda _: next(replies)
+
+    assert jobkeep("wait", "a").code == 0
+    assert len(daemon.called("Wait")) == 2

@@ -1,0 +1,78 @@
+"""A terminal gets colours, bars and relative times; nothing else does."""
+
+from __future__ import annotations
+
+import os
+import pty
+
+import pytest
+
+from cli.conftest import start
+from cli.fake_daemon import FakeDaemon, job
+
+
+@pytest.fixture
+def listing(daemon: FakeDaemon) -> FakeDaemon:
+    half = job(progress={"done": 180, "total": 360, "note": None, "tallies": {}, "failed_items": 0})
+    daemon.answers["List"] = lambda where: {"jobs": [half] if "running" in where["state"] else []}
+    return daemon
+
+
+def on_a_terminal(*argv: str) -> str:
+    """What a command line prints on a terminal of 80 columns."""
+    ours, theirs = pty.openpty()
+    process = start(*argv, stdout=theirs)
+    os.close(theirs)
+    output = b""
+    try:
+        while data := os.read(ours, 1 << 16):
+            output += data
+    except OSError:  # EIO: the other end is closed
+        pass
+    os.close(ours)
+    process.communicate(timeout=20)
+    return output.decode().replace("\r\n", "\n")
+
+
+def test_a_terminal_gets_colours_bars_and_relative_times(listing: FakeDaemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As people like it."""
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    out = on_a_terminal("ls")
+
+    assert "\x1b[36m▶ running\x1b[0m" in out
+    assert "█████░░░░░ 180/360" in out
+    assert " ago" in out
+
+
+@pytest.mark.parametrize("off", ["--color=never", "NO_COLOR", "TERM=dumb"])
+def test_colours_can_be_turned_off(listing: FakeDaemon, monkeypatch: pytest.MonkeyPatch, off: str) -> None:
+    """By option, by NO_COLOR, or by a terminal that has none; the bars stay."""
+    monkeypatch.setenv("TERM", "dumb" if off == "TERM=dumb" else "xterm")
+    if off == "NO_COLOR":
+        monkeypatch.setenv("NO_COLOR", "1")
+    out = on_a_terminal("ls", *([off] if off.startswith("--") else []))
+
+    assert "\x1b" not in out
+    assert "█████░░░░░" in out
+
+
+def test_a_pipe_gets_plain_text(listing: FakeDaemon) -> None:
+    """No colour, no bar, ISO times; colours if they are asked for."""
+    plain, _ = start("ls").communicate(timeout=20)
+    coloured, _ = start("ls", "--color", "always").communicate(timeout=20)
+
+    assert b"\x1b" not in plain
+    assert "█".encode() not in plain
+    assert b"2026-03-01T11:45:00Z" in plain
+    assert b"\x1b[36m" in coloured
+
+
+def test_a_terminal_without_unicode_is_no_error(listing: FakeDaemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Glyphs become escapes."""
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    process = start("ls")
+    out, err = process.communicate(timeout=20)
+
+    assert (process.returncode, err) == (0, b"")
+    assert b"\\u25b6 running" in out
