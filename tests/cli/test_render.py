@@ -103,9 +103,11 @@ def test_a_sentence_for_programs_has_an_iso_time() -> None:
     [
         (None, ""),
         ({"kind": "lost"}, "nobody saw how it ended"),
-        ({"kind": "lost", "reason": "host_restart"}, "nobody saw how it ended (host_restart)"),
+        ({"kind": "lost", "reason": "host_restart"}, "host_restart"),
         ({"kind": "failed", "signal": 250}, "command ended by signal 250"),
-        ({"kind": "failed", "exit_code": 1, "reason": "timeout"}, "exit code 1 (timeout)"),
+        ({"kind": "failed", "exit_code": 1, "reason": "timeout"}, "timeout"),
+        ({"kind": "failed", "signal": 9, "reason": "signal 9 (SIGKILL)"}, "command ended by signal 9 (SIGKILL)"),
+        ({"kind": "failed", "signal": 15, "reason": "timed out after 5 s"}, "timed out after 5 s"),
         ({"kind": "cancelled"}, ""),
     ],
 )

@@ -59,17 +59,17 @@ class Follower:
         return True
 
     def _print_all(self, wire: Wire, run: int | None, follow: bool) -> None:
-        # After a break everything is asked for again, and what was printed is skipped by its offset.
+        # After a break one stream goes on at its offset; of both all is asked for, and `print` skips.
+        offset = self._seen.get((run, self._stream)) if run and self._stream else None
         lines = None if self._seen else self._lines
         for chunk in wire.stream(
-            JOBS + "Logs", id=self._id, run=run, stream=self._stream, lines=lines, follow=follow
+            JOBS + "Logs", id=self._id, run=run, stream=self._stream, lines=lines, offset=offset, follow=follow
         ):
-            self.print(chunk)
+            if "data" in chunk:
+                self.print(chunk)
 
     def print(self, chunk: dict[str, Any]) -> None:
         """Write the bytes of a chunk that were not there before."""
-        if "data" not in chunk:
-            return
         data = a2b_base64(chunk["data"])
         place = (chunk["run"], chunk["stream"])
         known = self._seen.get(place, 0)

@@ -120,8 +120,8 @@ def _result(context: Context, job: dict[str, Any]) -> Any:
 
 def _speaks_for_itself(job: dict[str, Any]) -> bool:
     """A command that ended by itself has said why on its own stderr, and its exit status is passed on."""
-    outcome = job.get("outcome") or {}
-    return job["kind"] == "command" and job["state"] == "failed" and bool(outcome.get("exit_code"))
+    code = (job.get("outcome") or {}).get("exit_code")
+    return bool(code) and job["kind"] == "command" and cause(job["outcome"], "command") == f"exit code {code}"
 
 
 def status(job: dict[str, Any]) -> int:

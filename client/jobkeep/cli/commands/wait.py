@@ -38,8 +38,8 @@ def run(context: Context, arguments: Options) -> int:
         else:
             context.print(f"{context.id(job['id'])}  {sentence(job, context.style)}")
     if reply["timed_out"]:
-        left = len(arguments.ids) - len(reply["jobs"])
-        context.note(f"time is over; {left} of {len(arguments.ids)} jobs have not ended")
+        asked = len(set(arguments.ids))
+        context.note(f"time is over; {asked - len(reply['jobs'])} of {asked} jobs have not ended")
         return TIMED_OUT
     return OK if all(job["state"] == "succeeded" for job in reply["jobs"]) else FAILED
 

@@ -30,16 +30,16 @@ def cause(outcome: dict[str, Any] | None, kind: str) -> str:
     """What is known about an end that was no success; empty when nothing is. `kind`: command or function."""
     if not outcome:
         return ""
-    reason = escape(outcome.get("reason") or "")
     if outcome.get("error"):
-        what = error_line(outcome["error"])
-    elif outcome.get("signal") is not None:
-        who = "worker" if kind == "function" else "command"
-        what = f"{who} ended by {signal_name(outcome['signal'])}"
-    elif outcome.get("exit_code"):
-        what = f"exit code {outcome['exit_code']}"
-    elif outcome.get("kind") == "lost":
-        what = "nobody saw how it ended"
-    else:
-        return reason
-    return f"{what} ({reason})" if reason and reason not in what else what
+        return error_line(outcome["error"])
+    plain, reason = _plainly(outcome, kind), escape(outcome.get("reason") or "")
+    # The daemon's reason may be the plain fact, or say what led to it, which is of more use.
+    return plain if reason in plain else reason
+
+
+def _plainly(outcome: dict[str, Any], kind: str) -> str:
+    if outcome.get("signal") is not None:
+        return f"{'worker' if kind == 'function' else 'command'} ended by {signal_name(outcome['signal'])}"
+    if outcome.get("exit_code"):
+        return f"exit code {outcome['exit_code']}"
+    return "nobody saw how it ended" if outcome.get("kind") == "lost" else ""
