@@ -58,7 +58,7 @@ class BlockingChannel:
                 request = build()
                 return request.reply(self._exchange(request.frame(), None))
             except BREAKS as error:
-                self._bear(patience, error, began, safe=True)
+                self._bear(patience, error, began)
 
     def follow(self, follower: Follower[R, T]) -> Iterator[T]:
         """What a stream brings, until it ends; after a break it goes on where it was."""
@@ -69,7 +69,7 @@ class BlockingChannel:
                 yield from self._stream(follower)
                 return
             except BREAKS as error:
-                self._bear(patience, error, began, safe=True)
+                self._bear(patience, error, began)
 
     def _stream(self, follower: Follower[R, T]) -> Iterator[T]:
         request = follower.request()
@@ -79,13 +79,13 @@ class BlockingChannel:
             more = True
             while more:
                 part, more = request.part(connection.receive(None))
-                item = follower.take(part) if part is not None else None
-                if item is not None:
-                    yield item
+                if part is not None:
+                    yield from follower.take(part)
         except BaseException:
             connection.close()
             raise
         self._give_back(connection)
+        yield from follower.finish()
 
     def _exchange(self, frame: bytes, timeout: float | None) -> bytes:
         connection = self._borrow()
@@ -98,7 +98,7 @@ class BlockingChannel:
         self._give_back(connection)
         return message
 
-    def _bear(self, patience: Patience, error: JobkeepError, began: float, safe: bool) -> None:
+    def _bear(self, patience: Patience, error: JobkeepError, began: float, safe: bool = True) -> None:
         """Wait a little before the next attempt, or raise the error."""
         patience.held_since(began)
         if self._path is None or patience.over() or not may_repeat(error, safe):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from jobkeep.blocking.channel import BlockingChannel
 from jobkeep.client import outcomes, requests
-from jobkeep.client.following import EventFollower, LineCutter, LogFollower
+from jobkeep.client.following import EventFollower, LineFollower, LogFollower
 from jobkeep.protocol.jobs import Event, FailedItem, Job, LogChunk, StateReply
 from jobkeep.protocol.vocabulary import ENDED_STATES, Stream
 
@@ -59,7 +59,7 @@ class BlockingJobHandle:
         """Its journal from its beginning, or after a seq; with `follow` until the job has ended."""
         for event in self._channel.follow(EventFollower(after, follow, self.id)):
             yield event
-            if follow and event.kind in ENDED_STATES and self.info().state in ENDED_STATES:
+            if follow and event.kind in ENDED_STATES and outcomes.is_last(event, self.info()):
                 return
 
     @overload
@@ -87,8 +87,8 @@ class BlockingJobHandle:
 
         `lines` begins with that many last ones; `follow` goes on until the run has ended. Raises NoRun.
         """
-        chunks = self._channel.follow(LogFollower(self.id, run, stream, lines, follow))
-        return chunks if raw else _lines(chunks)
+        chunks = LogFollower(self.id, run, stream, lines, follow)
+        return self._channel.follow(chunks) if raw else self._channel.follow(LineFollower(chunks))
 
     def failed_items(self) -> Iterator[FailedItem]:
         """The items that failed, with their errors."""
@@ -100,15 +100,6 @@ class BlockingJobHandle:
     def history(self) -> list[Event]:
         """Its journal, oldest first."""
         return self._channel.ask(requests.history(self.id)).entries
-
-
-def _lines(chunks: Iterator[LogChunk]) -> Iterator[str]:
-    cutter = LineCutter()
-    for chunk in chunks:
-        for line in cutter.feed(chunk):
-            yield line
-    for line in cutter.flush():
-        yield line
 
 
 def wait(channel: BlockingChannel, ids: list[str], any: bool, timeout: Duration | None) -> list[Job]:

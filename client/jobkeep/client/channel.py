@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from time import monotonic
 from typing import TypeVar
 
 from jobkeep.client.finding import find
-from jobkeep.client.following import Follower
 from jobkeep.client.patience import BREAKS, RESTART_S, SILENCE_S, Patience, may_repeat
 from jobkeep.client.routes import Request
 from jobkeep.client.transport import Link, Network, running_network
 from jobkeep.errors import DaemonUnreachable, JobkeepError
 
 R = TypeVar("R")
-T = TypeVar("T")
 
 _SPARE = 4  # idle links kept for the next long call
 
@@ -57,7 +55,7 @@ class Channel:
                 link = await self._shared()
             return request.reply(await link.call(frame))
         except BREAKS as error:
-            if not may_repeat(error, request.route.safe):
+            if self._path is None or not may_repeat(error, request.route.safe):
                 raise
         return await self._insist(request, frame)
 
@@ -68,58 +66,34 @@ class Channel:
             began = monotonic()
             try:
                 request = build()
-                link = await self._borrow()
+                link = await self.borrow()
                 try:
                     message = await link.call(request.frame())
                 except BaseException:
-                    self._drop(link)  # a reply is still to come
+                    self.drop(link)  # a reply is still to come
                     raise
-                self._give_back(link)
+                self.give_back(link)
                 return request.reply(message)
             except BREAKS as error:
-                await self._bear(patience, error, began)
+                await self.bear(patience, error, began)
 
-    async def follow(self, follower: Follower[R, T]) -> AsyncIterator[T]:
-        """What a stream brings, until it ends; after a break it goes on where it was."""
-        patience = Patience(self._restart_s)
-        while True:
-            began = monotonic()
-            try:
-                request = follower.request()
-                link = await self._borrow()
-                try:
-                    part, more = request.part(await link.call(request.frame(more=True)))
-                    while True:
-                        item = follower.take(part) if part is not None else None
-                        if item is not None:
-                            yield item
-                        if not more:
-                            break
-                        part, more = request.part(await link.next_reply())
-                except BaseException:
-                    self._drop(link)
-                    raise
-                self._give_back(link)
-                return
-            except BREAKS as error:
-                await self._bear(patience, error, began)
+    def patience(self) -> Patience:
+        """For one stream."""
+        return Patience(self._restart_s)
 
     async def _insist(self, request: Request[R], frame: bytes) -> R:
         patience = Patience(self._restart_s)
         while True:
             began = monotonic()
-            await self._network.sleep(patience.pause())
             try:
                 return request.reply(await (await self._shared()).call(frame))
             except BREAKS as error:
-                if patience.over() or not may_repeat(error, request.route.safe):
-                    raise
-                patience.held_since(began)
+                await self.bear(patience, error, began, request.route.safe)
 
-    async def _bear(self, patience: Patience, error: JobkeepError, began: float) -> None:
+    async def bear(self, patience: Patience, error: JobkeepError, began: float, safe: bool = True) -> None:
         """Wait a little before the next attempt, or raise the error."""
         patience.held_since(began)
-        if self._path is None or patience.over() or not may_repeat(error, safe=True):
+        if self._path is None or patience.over() or not may_repeat(error, safe):
             raise error
         await self._network.sleep(patience.pause())
 
@@ -132,7 +106,8 @@ class Channel:
         self._link = link
         return link
 
-    async def _borrow(self) -> Link:
+    async def borrow(self) -> Link:
+        """A link of one's own, until it is given back or dropped."""
         while self._spare:
             link = self._spare.pop()
             if not link.closed:
@@ -142,14 +117,16 @@ class Channel:
         self._taken.add(link)
         return link
 
-    def _give_back(self, link: Link) -> None:
+    def give_back(self, link: Link) -> None:
+        """No reply is outstanding on it."""
         self._taken.discard(link)
         if self._path is None or len(self._spare) >= _SPARE:
             link.close()
         else:
             self._spare.append(link)
 
-    def _drop(self, link: Link) -> None:
+    def drop(self, link: Link) -> None:
+        """Replies may still come on it."""
         self._taken.discard(link)
         link.close()
 

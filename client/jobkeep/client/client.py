@@ -11,6 +11,7 @@ from jobkeep.client.channel import Channel
 from jobkeep.client.following import EventFollower
 from jobkeep.client.jobs import JobHandle, wait
 from jobkeep.client.specs import JobOptions
+from jobkeep.client.streaming import Paging, Streaming
 from jobkeep.protocol.admin import SqlReply, StatusReply
 from jobkeep.protocol.jobs import Event, Job, SubmitReply
 from jobkeep.protocol.vocabulary import JobState
@@ -95,7 +96,7 @@ class Client(Submitter):
         """A job by its id or a unique prefix; nothing is asked yet."""
         return JobHandle(self._channel, id)
 
-    async def jobs(
+    def jobs(
         self,
         *,
         state: Sequence[JobState] | JobState | None = None,
@@ -106,9 +107,11 @@ class Client(Submitter):
     ) -> AsyncIterator[Job]:
         """Jobs, newest first; `since`: created or ended within that time; `limit`: how many at most."""
         pages = requests.Pages(state, queue, label, since, limit)
-        while not pages.done:
-            for job in pages.take(await self._channel.ask(pages.request())):
-                yield job
+
+        async def next_page() -> list[Job]:
+            return [] if pages.done else pages.take(await self._channel.ask(pages.request()))
+
+        return Paging(next_page)
 
     async def wait(self, ids: Sequence[str], any: bool = False, timeout: Duration | None = None) -> list[Job]:
         """The jobs once all have ended, or with `any` those that have as soon as one has. Raises TimedOut."""
@@ -116,7 +119,7 @@ class Client(Submitter):
 
     def events(self, after: int | None = None, follow: bool = False) -> AsyncIterator[Event]:
         """The journal after a seq: what there is, or with `follow` for ever (from now on unless `after` is given)."""
-        return self._channel.follow(EventFollower(after, follow))
+        return Streaming(self._channel, EventFollower(after, follow))
 
     async def history(self, id: str) -> list[Event]:
         """A job's journal, oldest first."""

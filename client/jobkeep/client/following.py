@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
 from jobkeep.client import routes
@@ -20,9 +20,14 @@ LONGEST_LINE = 1 << 20  # bytes; a longer line is handed out in pieces
 class Follower(Protocol[R, T_co]):
     """Asks for what is still to come, and picks what is new from the replies."""
 
-    def request(self) -> Request[R]: ...
+    def request(self) -> Request[R]:
+        """For what has not been seen."""
 
-    def take(self, reply: R) -> T_co | None: ...
+    def take(self, reply: R) -> Sequence[T_co]:
+        """What is new in a reply."""
+
+    def finish(self) -> Sequence[T_co]:
+        """What is left when the stream has ended."""
 
 
 class EventFollower:
@@ -36,11 +41,14 @@ class EventFollower:
     def request(self) -> Request[jobs.EventReply]:
         return Request(routes.EVENTS, jobs.EventsParameters(self._after, self._job, self._follow))
 
-    def take(self, reply: jobs.EventReply) -> jobs.Event | None:
+    def take(self, reply: jobs.EventReply) -> Sequence[jobs.Event]:
         if self._after is not None and reply.event.seq <= self._after:
-            return None
+            return ()
         self._after = reply.event.seq
-        return reply.event
+        return (reply.event,)
+
+    def finish(self) -> Sequence[jobs.Event]:
+        return ()
 
 
 class LogFollower:
@@ -65,16 +73,36 @@ class LogFollower:
             jobs.LogsParameters(self._id, self._run, self._stream, lines, offset, self._follow),
         )
 
-    def take(self, reply: jobs.LogChunk) -> jobs.LogChunk | None:
+    def take(self, reply: jobs.LogChunk) -> Sequence[jobs.LogChunk]:
         self._run = reply.run
         seen = self._ends.get(reply.stream, 0)
         end = reply.offset + len(reply.data)
         if not reply.data or end <= seen:
-            return None
+            return ()
         self._ends[reply.stream] = end
         if reply.offset < seen:
-            return jobs.LogChunk(reply.stream, reply.run, seen, reply.data[seen - reply.offset :])
-        return reply
+            reply = jobs.LogChunk(reply.stream, reply.run, seen, reply.data[seen - reply.offset :])
+        return (reply,)
+
+    def finish(self) -> Sequence[jobs.LogChunk]:
+        return ()
+
+
+class LineFollower:
+    """Output of one run as lines of text."""
+
+    def __init__(self, chunks: LogFollower) -> None:
+        self._chunks = chunks
+        self._cutter = LineCutter()
+
+    def request(self) -> Request[jobs.LogChunk]:
+        return self._chunks.request()
+
+    def take(self, reply: jobs.LogChunk) -> Sequence[str]:
+        return [line for chunk in self._chunks.take(reply) for line in self._cutter.feed(chunk)]
+
+    def finish(self) -> Sequence[str]:
+        return self._cutter.flush()
 
 
 class LineCutter:
@@ -92,12 +120,11 @@ class LineCutter:
         self._rest[chunk.stream] = rest
         return [_text(line) for line in lines]
 
-    def flush(self) -> Iterator[str]:
+    def flush(self) -> list[str]:
         """The last lines, when no newline ends them."""
-        for rest in self._rest.values():
-            if rest:
-                yield _text(rest)
+        lines = [_text(rest) for rest in self._rest.values() if rest]
         self._rest.clear()
+        return lines
 
 
 def _text(line: bytes) -> str:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from jobkeep.client import outcomes, requests
 from jobkeep.client.channel import Channel
-from jobkeep.client.following import EventFollower, LineCutter, LogFollower
+from jobkeep.client.following import EventFollower, LineFollower, LogFollower
+from jobkeep.client.streaming import Paging, Streaming
 from jobkeep.protocol.jobs import Event, FailedItem, Job, LogChunk, StateReply
 from jobkeep.protocol.vocabulary import ENDED_STATES, Stream
 
@@ -55,12 +56,9 @@ class JobHandle:
         """End its run for sure, then continue it; `from_start` forgets the checkpoint. Raises ActionRefused."""
         return await self._channel.ask(requests.restart(self.id, from_start, reason))
 
-    async def events(self, *, after: int | None = 0, follow: bool = True) -> AsyncIterator[Event]:
+    def events(self, *, after: int | None = 0, follow: bool = True) -> AsyncIterator[Event]:
         """Its journal from its beginning, or after a seq; with `follow` until the job has ended."""
-        async for event in self._channel.follow(EventFollower(after, follow, self.id)):
-            yield event
-            if follow and event.kind in ENDED_STATES and (await self.info()).state in ENDED_STATES:
-                return
+        return Streaming(self._channel, EventFollower(after, follow, self.id), self._ends_with if follow else None)
 
     @overload
     def logs(
@@ -87,29 +85,27 @@ class JobHandle:
 
         `lines` begins with that many last ones; `follow` goes on until the run has ended. Raises NoRun.
         """
-        chunks = self._channel.follow(LogFollower(self.id, run, stream, lines, follow))
-        return chunks if raw else _lines(chunks)
+        chunks = LogFollower(self.id, run, stream, lines, follow)
+        return Streaming(self._channel, chunks) if raw else Streaming(self._channel, LineFollower(chunks))
 
-    async def failed_items(self) -> AsyncIterator[FailedItem]:
+    def failed_items(self) -> AsyncIterator[FailedItem]:
         """The items that failed, with their errors."""
         after = 0
-        while page := (await self._channel.ask(requests.failed_items(self.id, after))).items:
-            for item in page:
-                yield item
+
+        async def next_page() -> list[FailedItem]:
+            nonlocal after
+            page = (await self._channel.ask(requests.failed_items(self.id, after))).items
             after += len(page)
+            return page
+
+        return Paging(next_page)
 
     async def history(self) -> list[Event]:
         """Its journal, oldest first."""
         return (await self._channel.ask(requests.history(self.id))).entries
 
-
-async def _lines(chunks: AsyncIterator[LogChunk]) -> AsyncIterator[str]:
-    cutter = LineCutter()
-    async for chunk in chunks:
-        for line in cutter.feed(chunk):
-            yield line
-    for line in cutter.flush():
-        yield line
+    async def _ends_with(self, event: Event) -> bool:
+        return event.kind in ENDED_STATES and outcomes.is_last(event, await self.info())
 
 
 async def wait(channel: Channel, ids: list[str], any: bool, timeout: Duration | None) -> list[Job]:

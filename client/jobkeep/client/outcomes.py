@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from jobkeep.errors import JobFailed, TimedOut
-from jobkeep.protocol.jobs import Job, ResultReply, WaitReply
+from jobkeep.protocol.jobs import Event, Job, ResultReply, WaitReply
 
 
 def ended(reply: WaitReply, timeout_s: float | None) -> list[Job]:
@@ -35,6 +35,11 @@ def _why(job: Job) -> str:
     if outcome.signal is not None:
         return f": signal {outcome.signal}"
     return f": exit code {outcome.exit_code}" if outcome.exit_code is not None else ""
+
+
+def is_last(event: Event, job: Job) -> bool:
+    """Whether a job's journal ends with this event; after a resume an earlier end is not the last one."""
+    return event.kind == job.state and job.ended_at is not None and event.at >= job.ended_at
 
 
 def exit_code(job: Job) -> int:

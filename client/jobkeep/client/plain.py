@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 REPLY_LIMIT = 64 << 20  # bytes of one reply: a page of jobs holds all their arguments
 CONNECT_S = 5.0  # how long a full backlog is waited for
-_CHUNK = 1 << 18
+_CHUNK = 1 << 16  # a larger buffer would be mapped and unmapped by malloc for each read
 
 
 class PlainConnection:

@@ -17,7 +17,7 @@ from jobkeep.protocol.framing import FrameSplitter
 
 T = TypeVar("T")
 
-_CHUNK = 1 << 18
+_CHUNK = 1 << 16  # a larger buffer would be mapped and unmapped by malloc for each read
 _SEND_S = 30.0  # a daemon that takes no bytes for so long hangs
 
 

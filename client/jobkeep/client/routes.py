@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 import msgspec
 from msgspec import MsgspecError, Struct
 
 from jobkeep.client import faults
-from jobkeep.errors import InvalidRequest, ProtocolError, TooLarge
+from jobkeep.errors import InvalidRequest, JobkeepError, ProtocolError, TooLarge
 from jobkeep.protocol import admin, jobs
-from jobkeep.protocol.envelope import EMPTY, Reply
+from jobkeep.protocol.envelope import Reply
 from jobkeep.protocol.interface import Interface, Nothing
 from jobkeep.protocol.vocabulary import DEFAULT_MESSAGE_LIMIT
 
@@ -18,6 +19,14 @@ R = TypeVar("R")
 
 _encode = msgspec.json.Encoder().encode
 _decode_reply = msgspec.json.Decoder(Reply).decode
+
+
+class _Typed(Struct, Generic[R]):
+    """A reply whose parameters are decoded in the same pass, which halves the cost of the usual case."""
+
+    parameters: R
+    continues: bool = False
+    error: str | None = None
 
 
 class Route(Generic[R]):
@@ -30,7 +39,8 @@ class Route(Generic[R]):
         self.reply = reply
         self.safe = safe
         self.head = b'{"method":"%s","parameters":' % self.method.encode()
-        self.decode = msgspec.json.Decoder(reply).decode
+        typed: Any = _Typed
+        self.decode: Callable[[bytes], _Typed[R]] = msgspec.json.Decoder(typed[reply]).decode
 
 
 class Request(Generic[R]):
@@ -56,23 +66,43 @@ class Request(Generic[R]):
     def reply(self, message: bytes) -> R:
         """The typed reply; an error of the daemon is raised as its exception."""
         try:
-            reply = _decode_reply(message)
-            if reply.error is None:
-                return self.route.decode(reply.parameters)
+            reply = self.route.decode(message)
         except (MsgspecError, ValueError, RecursionError) as error:
-            raise ProtocolError(f"the daemon's reply to {self.route.method} is not understood: {error}") from error
-        raise faults.exception(reply.error, reply.parameters)
+            raise self._refusal(message, error) from None
+        if reply.error is not None:
+            raise self._refusal(message, None)
+        return reply.parameters
 
     def part(self, message: bytes) -> tuple[R | None, bool]:
         """One reply of a stream, and whether more follow; the last one may be empty."""
         try:
-            reply = _decode_reply(message)
-            if reply.error is None:
-                last_and_empty = not reply.continues and bytes(reply.parameters) == bytes(EMPTY)
-                return (None if last_and_empty else self.route.decode(reply.parameters)), reply.continues
+            reply = self.route.decode(message)
         except (MsgspecError, ValueError, RecursionError) as error:
-            raise ProtocolError(f"the daemon's reply to {self.route.method} is not understood: {error}") from error
-        raise faults.exception(reply.error, reply.parameters)
+            if _is_empty(message):
+                return None, False
+            raise self._refusal(message, error) from None
+        if reply.error is not None:
+            raise self._refusal(message, None)
+        return reply.parameters, reply.continues
+
+    def _refusal(self, message: bytes, failure: Exception | None) -> JobkeepError:
+        """What a message is that is not the expected reply."""
+        try:
+            reply = _decode_reply(message)
+        except (MsgspecError, ValueError, RecursionError) as error:
+            failure = error
+        else:
+            if reply.error is not None:
+                return faults.exception(reply.error, reply.parameters)
+        return ProtocolError(f"the daemon's reply to {self.route.method} is not understood: {failure}")
+
+
+def _is_empty(message: bytes) -> bool:
+    try:
+        reply = _decode_reply(message)
+        return reply.error is None and not reply.continues and not msgspec.json.decode(reply.parameters)
+    except (MsgspecError, ValueError, RecursionError):
+        return False
 
 
 class GetInfoReply(Struct):
