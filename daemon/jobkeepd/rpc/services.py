@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
+from msgspec import Struct
+
 from jobkeep.protocol import worker as wire
 from jobkeep.protocol.vocabulary import OnConflict
 from jobkeepd.clock import Clock
@@ -13,7 +15,6 @@ from jobkeepd.core.model import Job, Peer
 from jobkeepd.store.base import Store
 from jobkeepd.store.changes import NewJob, Submitted
 from jobkeepd.supervisor.feed import Feed
-from msgspec import Struct
 
 
 class Jobs(Protocol):
@@ -74,10 +75,24 @@ class Workers(Protocol):
     async def failed_keys(self, report: wire.FailedKeysParameters) -> list[wire.ItemKey]: ...
 
 
-class Queue(Struct, frozen=True):
-    limit: int
-    running: int
-    queued: int
+class Outlet(Protocol):
+    """Where a stream writes its replies."""
+
+    def put(self, reply: Struct) -> None:
+        """Write one without waiting: for streams that are short by nature."""
+
+    async def send(self, reply: Struct) -> None:
+        """Write one, and wait while the reader has too much unread."""
+
+    @property
+    def congested(self) -> bool:
+        """The reader has too much unread."""
+
+    def on_close(self, callback: Callable[[], None]) -> None:
+        """Called once, when the stream is over for whatever reason."""
+
+    def close(self) -> None:
+        """Drop the connection."""
 
 
 class Host(Protocol):

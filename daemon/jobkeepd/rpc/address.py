@@ -1,0 +1,114 @@
+"""Where the daemon listens: a socket in a private directory, ours alone, or one that systemd hands over."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+import stat
+from typing import Final
+
+from jobkeepd.errors import AlreadyRunning, BadConfig
+from jobkeepd.rpc.peer import peer_of
+
+PATH_LIMIT: Final = 107  # bytes of sun_path, without its NUL
+_NOT_OURS: Final = 0o027  # write for the group, anything for others
+
+
+class Address:
+    """A listening socket; `unlink` removes its file if it is still this one."""
+
+    def __init__(self, sock: socket.socket, path: str | None) -> None:
+        self.socket = sock
+        self._path = path
+        self._identity = None if path is None else _identity(path)
+
+    def unlink(self) -> None:
+        if self._path is None:
+            return
+        with contextlib.suppress(FileNotFoundError):
+            if _identity(self._path) == self._identity:
+                os.unlink(self._path)
+
+
+def bind(path: str, backlog: int) -> Address:
+    """Raises BadConfig, AlreadyRunning when somebody answers there."""
+    size = len(os.fsencode(path))
+    if size > PATH_LIMIT:
+        raise BadConfig([f"socket: {path} has {size} bytes, a socket's path has at most {PATH_LIMIT}"])
+    _private_directory(os.path.dirname(os.path.abspath(path)))
+    _remove_stale(path)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
+    try:
+        sock.bind(path)
+        os.chmod(path, 0o600)  # nobody else gets here meanwhile: the directory is private, and nobody listens yet
+        sock.listen(backlog)
+        return Address(sock, path)
+    except OSError as error:
+        sock.close()
+        if error.errno == errno.EADDRINUSE:  # another daemon was faster
+            raise AlreadyRunning(path, None) from None
+        raise
+
+
+def inherited(fd: int) -> Address:
+    """A listening socket from systemd; its file is not ours to remove. Raises BadConfig."""
+    try:
+        sock = socket.socket(fileno=fd)
+    except OSError as error:
+        raise BadConfig([f"file descriptor {fd} is no socket: {error.strerror}"]) from None
+    listens = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    if sock.family != socket.AF_UNIX or sock.type != socket.SOCK_STREAM or not listens:
+        sock.detach()
+        raise BadConfig([f"file descriptor {fd} is no listening Unix stream socket"])
+    sock.setblocking(False)
+    sock.set_inheritable(False)
+    return Address(sock, None)
+
+
+def _private_directory(path: str) -> None:
+    """Make it if need be; refuse one in which somebody else could put a socket of his own."""
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(path, 0o700)
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        what = "is a symbolic link or no directory" if error.errno in (errno.ELOOP, errno.ENOTDIR) else None
+        raise BadConfig([f"socket: {path} {what or f'cannot be opened: {error.strerror}'}"]) from None
+    try:
+        found = os.fstat(fd)
+    finally:
+        os.close(fd)
+    problems = []
+    if found.st_uid != os.geteuid():
+        problems.append(f"socket: {path} belongs to uid {found.st_uid}, not to uid {os.geteuid()}")
+    if found.st_mode & _NOT_OURS:
+        mode = stat.S_IMODE(found.st_mode)
+        problems.append(f"socket: {path} has mode {mode:04o}; it must be 0700 or 0750")
+    if problems:
+        raise BadConfig(problems)
+
+
+def _remove_stale(path: str) -> None:
+    try:
+        if not stat.S_ISSOCK(os.lstat(path).st_mode):
+            raise BadConfig([f"socket: {path} exists and is no socket"])
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(path)
+        except (ConnectionRefusedError, FileNotFoundError):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+            return
+        except BlockingIOError:  # its backlog is full: it lives
+            raise AlreadyRunning(path, None) from None
+        raise AlreadyRunning(path, peer_of(probe).pid)
+
+
+def _identity(path: str) -> tuple[int, int]:
+    found = os.lstat(path)
+    return found.st_dev, found.st_ino

@@ -1,0 +1,116 @@
+"""Output of a run as a stream of chunks, to its end or as it grows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+
+from jobkeep.protocol import faults
+from jobkeep.protocol.jobs import LogChunk, LogsParameters
+from jobkeep.protocol.vocabulary import Stream
+from jobkeepd.core.model import Job, Peer
+from jobkeepd.rpc.faults import Refusal, invalid
+from jobkeepd.rpc.log_file import CHUNK, LogFile
+from jobkeepd.rpc.services import Outlet, Services
+
+LOOK_AGAIN: Final = 0.1  # seconds
+BLOCK: Final = 4 * CHUNK  # read in a thread, where there is that much
+STREAMS: Final[tuple[Stream, ...]] = ("stdout", "stderr")
+
+
+async def logs(services: Services, asked: LogsParameters, peer: Peer, outlet: Outlet) -> None:
+    if asked.offset is not None and (asked.stream is None or asked.lines is not None):
+        raise invalid("offset", "an offset belongs to one stream, and stands in place of lines")
+    job = await services.store.get(asked.id)
+    number = _run_number(job, asked.run)
+    folder = f"{services.log_dir}/{job.id}"
+    files = [LogFile(folder, number, stream) for stream in STREAMS if asked.stream in (None, stream)]
+    for file in files:
+        if asked.offset is not None:
+            file.offset = asked.offset
+        elif asked.lines is not None:
+            await anyio.to_thread.run_sync(file.seek_lines, asked.lines)
+    if asked.follow:
+        await _follow(services, job.id, number, files, outlet)
+    else:
+        await _to_end(files, number, outlet)
+
+
+def _run_number(job: Job, asked: int | None) -> int:
+    latest = 0 if job.run is None else job.run.number
+    number = asked or latest
+    if not 1 <= number <= latest:
+        which = "no run yet" if asked is None else f"no run {asked}"
+        raise Refusal(faults.NoRun(f"job {job.id} has {which}", job.id, asked))
+    return number
+
+
+async def _follow(services: Services, job: str, number: int, files: Sequence[LogFile], outlet: Outlet) -> None:
+    with RunEnd(services, job, number) as end:
+        while True:
+            ended = await end.reached()  # before the read: then that read sees all there will ever be
+            await _to_end(files, number, outlet)
+            if ended:
+                return
+            with anyio.move_on_after(LOOK_AGAIN):
+                await end.hint()
+
+
+async def _to_end(files: Sequence[LogFile], number: int, outlet: Outlet) -> None:
+    """What there is now; first from the file that was written to first."""
+    looks = [(*reversed(file.look()), place) for place, file in enumerate(files)]
+    for _, there, place in sorted(looks):
+        if there:
+            await _pass_on(files[place], there, number, outlet)
+
+
+async def _pass_on(file: LogFile, there: int, number: int, outlet: Outlet) -> None:
+    while there > 0:
+        offset = file.offset
+        if there > CHUNK:
+            data = await anyio.to_thread.run_sync(file.read, min(there, BLOCK))
+        else:
+            data = file.read(there)
+            await anyio.lowlevel.checkpoint()
+        if not data:
+            return  # it was truncated meanwhile
+        there -= len(data)
+        for begin in range(0, len(data), CHUNK):
+            chunk = data[begin : begin + CHUNK]
+            await outlet.send(LogChunk(file.stream, number, offset + begin, chunk))
+
+
+class RunEnd:
+    """Whether a run is over; the feed says when it is worth asking."""
+
+    def __init__(self, services: Services, job: str, number: int) -> None:
+        self._services = services
+        self._job = job
+        self._number = number
+        self._hint = anyio.Event()
+
+    def __enter__(self) -> RunEnd:
+        self._subscription = self._services.feed.subscribe(self._look)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._services.feed.unsubscribe(self._subscription)
+
+    def _look(self) -> None:
+        # Looked at right here: waking a task for each entry of every other job would cost more.
+        entries = self._subscription.take()
+        if self._subscription.overflowed or any(entry.job == self._job for entry in entries):
+            self._hint.set()
+
+    async def hint(self) -> None:
+        await self._hint.wait()
+        self._hint = anyio.Event()
+
+    async def reached(self) -> bool:
+        job = self._services.store.cached(self._job) or await self._services.store.get(self._job)
+        run = job.run
+        return run is None or run.number != self._number or run.state == "ended"
