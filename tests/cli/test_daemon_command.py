@@ -65,6 +65,31 @@ def test_nothing_is_started_to_be_looked_at(
     assert "hint: " in done.err
 
 
+@pytest.mark.parametrize("line", [["ls"], ["run", "-d", "true"]])
+def test_other_commands_start_one_where_none_answers(
+    jobkeep: Jobkeep, monkeypatch: pytest.MonkeyPatch, folder: str, line: list[str]
+) -> None:
+    """The user's own, unless a socket is named or JOBKEEP_AUTOSTART is 0."""
+    monkeypatch.delenv("JOBKEEP_SOCKET")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", f"{folder}/none")
+    monkeypatch.setattr("jobkeep.paths.SYSTEM_SOCKET", f"{folder}/system")
+    started: list[FakeDaemon] = []
+
+    def start(**_: object) -> str:
+        daemon = FakeDaemon(f"{folder}/own")
+        daemon.answers.update(List={"jobs": []}, Submit={"id": "k", "state": "queued", "created": True})
+        started.append(daemon)
+        return daemon.path
+
+    monkeypatch.setattr("jobkeep.client.autostart.start_daemon", start)
+
+    assert jobkeep(*line).code == 4
+    monkeypatch.setenv("JOBKEEP_AUTOSTART", "1")
+    assert jobkeep(*line).code == 0
+    assert len(started) == 1
+    started[0].close()
+
+
 def test_start_leaves_a_daemon_alone_that_answers(jobkeep: Jobkeep, daemon: FakeDaemon) -> None:
     """Exit code 0, and its pid."""
     daemon.answers["Status"] = status(daemon)

@@ -43,7 +43,8 @@ LINES = [
     ["sql", ""], ["sql", "   "], ["sql", "SELECT", "1"],
     ["daemon", "sart"], ["daemon", ""], ["daemon", "start", "stop"], ["version", "x"],
     ["nonsense"], ["lss"], [""], ["--bogus"], ["--json", "--bogus", "ls"], ["--socket"], ["--timeout", "x", "ls"],
-    ["--color", "blue", "ls"], ["--color"], ["-x"], ["\x1b[2J"], ["\ud800"], ["run", "--cwd", "\udcff", "true"],
+    ["--color", "blue", "ls"], ["--color"], ["-x"], ["\x1b[2J"], ["\ud800"],
+    ["run", "--cwd", "\udcff", "true"], ["run", "-d", "echo", "\udcff"], ["call", "m:f", "x=\udcff"],
 ]  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import sys
 from jobkeep.cli.failures import FAILED, INTERRUPTED, OK, Failure
 from jobkeep.cli.follow import Follower
 from jobkeep.cli.render.outcome import cause
+from jobkeep.cli.render.text import escape
 from jobkeep.cli.wire import FOLLOW_PATIENCE, JOBS, Wire
 from jobkeep.errors import JobkeepError
 
@@ -62,7 +63,7 @@ class Interrupts:
 
 def _say(text: str) -> None:
     # Unbuffered: the signal may have come in the middle of a write to sys.stderr.
-    os.write(2, f"jobkeep: {text}\n".encode(errors="backslashreplace"))
+    os.write(2, f"jobkeep: {escape(text)}\n".encode(errors="backslashreplace"))
 
 
 def attend(context: Context, submitted: dict[str, Any]) -> int:
