@@ -34,6 +34,7 @@ class ShimExecution:
         self._exit: Exit | None = None
         self._exited = anyio.Event()
         self._drained = anyio.Event()
+        self.ending = False  # an order that must be given again if whoever had it is gone
 
     @property
     def leader(self) -> Identity:
@@ -59,6 +60,7 @@ class ShimExecution:
             await self._deliver(self, "signal", number)
 
     async def end(self) -> None:
+        self.ending = True
         if not self.has_drained:
             await self._deliver(self, "end", 0)
 
@@ -106,7 +108,7 @@ async def exit_by_kernel(leader: Identity) -> Exit | None:
         return None
     try:
         await anyio.wait_readable(pidfd)
-        for _ in range(50):  # readable is a zombie; the status is there once somebody has reaped it
+        for _ in range(20):  # readable is a zombie; the status is there once somebody has reaped it
             status = _status_of(pidfd)
             if status is not None:
                 return Exit(status, SystemClock().now(), None, "pidfd")

@@ -6,6 +6,7 @@ Unverifiable is not mismatched, and neither is verified: only `SAME` may be sign
 from __future__ import annotations
 
 import os
+import select
 import signal
 from enum import Enum
 
@@ -56,6 +57,23 @@ def open_same(recorded: Identity) -> int | None:
         return pidfd
     os.close(pidfd)
     return None
+
+
+def has_ended(recorded: Identity) -> bool:
+    """Whether it is gone or a zombie. Other processes and unknown ones count as ended and as running, respectively."""
+    match compare(recorded):
+        case Match.SAME:
+            pidfd = open_same(recorded)
+            if pidfd is None:
+                return True
+            try:
+                return bool(select.select([pidfd], [], [], 0)[0])
+            finally:
+                os.close(pidfd)
+        case Match.UNKNOWN:
+            return False
+        case _:
+            return True
 
 
 def send(recorded: Identity, number: int) -> bool:

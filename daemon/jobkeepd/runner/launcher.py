@@ -13,6 +13,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from jobkeepd.errors import RunnerError, StartFailed
+from jobkeepd.runner import identity
 from jobkeepd.runner.base import FoundSlot, Slot
 from jobkeepd.runner.execution import (
     ShimExecution,
@@ -22,7 +23,7 @@ from jobkeepd.runner.execution import (
 )
 from jobkeepd.runner.lines import GONE
 from jobkeepd.runner.slot import ShimSlot
-from jobkeepd.runner.spawner_link import SpawnerLink
+from jobkeepd.runner.spawner_link import SpawnerGone, SpawnerLink
 from jobkeepd.spawner import record
 
 _FIND_WITHIN = 2.0
@@ -75,19 +76,29 @@ class Launcher:
             raise RunnerError(f"the runtime directory {self._runtime} has a path of more than {limit} bytes")
 
     async def open(self) -> Slot:
-        name = _new_name()
+        slot = await self._make()
+        self._tasks.start_soon(slot.follow, name=f"slot {slot.name}")
+        return slot
+
+    async def _make(self) -> ShimSlot:
+        slot = ShimSlot(self._runtime, _new_name(), self._spawner)
         try:
-            answer = await self._spawner.ask({"op": "open", "slot": name})
-            if "error" in answer:
-                raise StartFailed("slot", f"the spawner cannot make a slot: {answer['error']}", answer.get("errno"))
-            slot = ShimSlot(self._runtime, name, self._spawner)
+            await self._request(slot.name)
             await slot.connect()
         except StartFailed:
             raise
         except (*GONE, TimeoutError, RunnerError) as error:
-            raise StartFailed("slot", f"slot {name} cannot be had: {error}") from error
-        self._tasks.start_soon(slot.follow, name=f"slot {name}")
+            raise StartFailed("slot", f"slot {slot.name} cannot be had: {error}") from error
         return slot
+
+    async def _request(self, name: str) -> None:
+        request = {"op": "open", "slot": name}
+        try:
+            answer = await self._spawner.ask(request)
+        except SpawnerGone:  # it may have died long ago, unnoticed till now: the next one is asked
+            answer = await self._spawner.ask(request)
+        if "error" in answer:
+            raise StartFailed("slot", f"the spawner cannot make a slot: {answer['error']}", answer.get("errno"))
 
     async def forget(self, run: str) -> None:
         for kind in (record.EXIT, record.DRAINED, record.LEADER):  # a thread would cost more than these take
@@ -132,15 +143,16 @@ class Launcher:
     async def _find_left(self, run: str, living: set[str], found: list[FoundSlot]) -> None:
         """A run of which there are records alone. Its slot is dead, or has taken another run since."""
         begun = record.read(self._runtime, run, record.LEADER) or {}
-        name = str(begun.get("slot", ""))
+        name = str((begun or record.read(self._runtime, run, record.EXIT) or {}).get("slot", ""))
         leader = leader_on_record(self._runtime, run)
         execution: ShimExecution | None = None
         if leader is not None and name not in living and not record.is_drained(self._runtime, run):
             slot = ShimSlot(self._runtime, name, self._spawner)
             execution = ShimExecution(run, leader, slot.deliver)
             self._tasks.start_soon(slot.outlive, execution, name=f"run {run}")
-            with anyio.move_on_after(_EXIT_WITHIN):
-                await execution.drained()
+            if identity.has_ended(leader):
+                with anyio.move_on_after(_EXIT_WITHIN):
+                    await execution.drained()
         exit = exit_on_record(self._runtime, run)
         if execution is not None and execution.has_drained:
             exit = exit or await execution.exited()
@@ -163,9 +175,7 @@ class Launcher:
                     await anyio.wait_readable(pidfd)
             finally:
                 os.close(pidfd)
-        for path in (lock, record.slot_socket(self._runtime, name)):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
+        record.remove_slot(self._runtime, name)
 
 
 async def _try(slot: ShimSlot) -> None:

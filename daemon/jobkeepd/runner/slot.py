@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 from typing import Any
 
 import anyio
@@ -52,7 +53,6 @@ class ShimSlot:
         self._peer: Lines | None = None
         self._changed = anyio.Event()  # of _peer or alive
         self._alive = True
-        self._inherited = True  # once dead: whether the spawner has its tree
         self._protocol = record.PROTOCOL
         self._starting: Starting | None = None
         self.execution: ShimExecution | None = None  # the last one
@@ -123,12 +123,16 @@ class ShimSlot:
 
     async def follow(self) -> None:
         """Until the shim is gone, and with it everything of its last run."""
-        while self._peer is not None:
-            async for message in self._peer:
-                self._heed(message)
-            await self._peer.aclose()
+        while (peer := self._peer) is not None:
+            try:
+                async for message in peer:
+                    self._heed(message)
+            finally:
+                await peer.aclose()
             self._set(None)
             await self._reconnect()
+            if self._peer is not None and self.execution is not None and self.execution.ending:
+                await self.deliver(self.execution, "end", 0)
         self._alive = False
         self._set(None)
         self._settle_start_of_dead()
@@ -191,11 +195,12 @@ class ShimSlot:
     async def outlive(self, execution: ShimExecution) -> None:
         """Follow a run whose shim is dead: by its records, the spawner that inherited it, or the kernel."""
         self._alive = False
+        if execution.ending:
+            await self.deliver(execution, "end", 0)
         if not execution.has_exited:
             state = await self._gone(until="exited")
             exit = exit_on_record(self._runtime, execution.run)
             if exit is None and state == "unknown":
-                self._inherited = False
                 exit = await self._late_exit(execution)
             execution.note_exit(exit)
         if not execution.has_drained:
@@ -227,8 +232,16 @@ class ShimSlot:
                 return await self._peer.send(order)
             except GONE:
                 await anyio.sleep(_RETRY)  # the reader is about to notice
-        if self._inherited:
-            await self._spawner.tell(order)
-        else:
-            identity.send(execution.leader, number or 9)
+        if not await self._inherited(order):
+            identity.send(execution.leader, number or signal.SIGKILL)
         return None
+
+    async def _inherited(self, order: dict[str, Any]) -> bool:
+        """Whether the spawner has the dead slot's tree, and has carried out the order."""
+        while True:
+            try:
+                return bool((await self._spawner.ask(order))["known"])
+            except SpawnerGone:
+                continue
+            except RunnerError:
+                return False

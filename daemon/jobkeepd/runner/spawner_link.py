@@ -56,21 +56,16 @@ class SpawnerLink:
         number = next(self._ids)
         asked = self._asked[number] = anyio.Event()
         try:
-            await peer.send({"id": number, **request})
-            await asked.wait()
-        except GONE:
-            raise SpawnerGone("the spawner died") from None
+            with contextlib.suppress(*GONE):
+                await peer.send({"id": number, **request})
+                await asked.wait()
         finally:
             self._asked.pop(number, None)
-        answer = self._answers.pop(number, None)
-        if answer is None:
-            raise SpawnerGone("the spawner died before it answered")
-        return answer
-
-    async def tell(self, order: dict[str, Any]) -> None:
-        """Send what has no answer; lost if the spawner is, with all that it would have been about."""
-        with contextlib.suppress(*GONE, RunnerError):
-            await (await self._connected()).send(order)
+        if number in self._answers:
+            return self._answers.pop(number)
+        if self._peer is peer:
+            await self._changed.wait()  # the reader is about to notice; whoever asks again must get another one
+        raise SpawnerGone("the spawner died before it answered")
 
     async def _connected(self) -> Lines:
         while self._peer is None:

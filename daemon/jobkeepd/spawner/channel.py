@@ -40,9 +40,10 @@ class Channel:
             if not data:
                 return False
             *lines, self._unfinished = (self._unfinished + data).split(b"\n")
-            into.extend(dict(json.loads(line)) for line in lines)
+            messages = [json.loads(line) for line in lines]
         except BlockingIOError:
             return True
-        except (OSError, ValueError, TypeError):
+        except (OSError, ValueError, RecursionError):
             return False
-        return len(self._unfinished) <= _LIMIT
+        into.extend(message for message in messages if type(message) is dict)
+        return len(self._unfinished) <= _LIMIT and all(type(message) is dict for message in messages)

@@ -1,4 +1,4 @@
-"""The forked child on its way to becoming the leader: waits behind the gate, then execs the order or says why not."""
+"""What an order needs before its leader can be started, and in one sentence for the user why it cannot be."""
 
 from __future__ import annotations
 
@@ -7,15 +7,11 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from _socket import socket
-    from typing import Any, NoReturn
+    from typing import Any
 
     from jobkeepd.spawner import record
 else:
     import record
-
-NEVER_STARTED = 125
-_KEEP_LOOKING = (errno.ENOENT, errno.ENOTDIR, errno.ESTALE, errno.ENODEV, errno.ETIMEDOUT, errno.EACCES)
 
 
 class Failed(Exception):
@@ -26,56 +22,59 @@ class Failed(Exception):
         self.stage = stage
         self.number = number
 
-
-def become(runtime: str, order: dict[str, Any], gate: socket) -> NoReturn:
-    """Never returns: becomes the command, or records and reports why it cannot and exits 125."""
-    os.setsid()
-    try:
-        if not gate.recv(1):  # the shim died, or could not write the leader record
-            raise Failed("slot", None, "the slot ended before the command was started")
-        _set_up(order)
-        _execute(order["argv"], order["env"])
-    except Failed as failure:
-        _report(runtime, order["run"], failure, gate)
-    except Exception as error:  # whatever it is, silence would be taken for a command that exited 125
-        _report(runtime, order["run"], Failed("slot", None, f"the slot could not start the command: {error!r}"), gate)
-    finally:
-        os._exit(NEVER_STARTED)
+    def line(self, run: str, slot: str) -> bytes:
+        """As the slot tells it, and puts it on record in place of an exit."""
+        failed = {"stage": self.stage, "errno": self.number, "message": str(self)}
+        return record.encode({"op": "failed", "run": run, "slot": slot, "failed": failed})
 
 
-def _report(runtime: str, run: str, failure: Failed, gate: socket) -> None:
-    line = failure_line(run, failure.stage, failure.number, str(failure))
-    try:
-        # On record first, and by this process: then it is known even if the shim is gone meanwhile.
-        record.write_first(runtime, run, record.EXIT, line)
-    finally:
-        gate.send(line)
+class Command:
+    """The order's program in the form that the kernel takes. Made while the order's directory is the current one."""
+
+    def __init__(self, order: dict[str, Any]) -> None:
+        self.name = order["argv"][0] if order["argv"] else ""
+        texts = [*order["argv"], *order["env"], *order["env"].values()]
+        if any("\0" in text for text in texts) or any("=" in key or not key for key in order["env"]):
+            raise Failed(
+                "exec", errno.EINVAL, "an argument or a variable contains a character that cannot be passed on"
+            )
+        self.argv = [os.fsencode(text) for text in order["argv"]]
+        self.env = [os.fsencode(f"{key}={value}") for key, value in order["env"].items()]
+        self.path = _look_up(self.name, order["env"])
+
+    def failure(self, number: int) -> Failed:
+        """Why exec refused it."""
+        return Failed("exec", number, _why_not(self.name, self.path, number))
 
 
-def failure_line(run: str, stage: str, number: int | None, message: str) -> bytes:
-    failed = {"stage": stage, "errno": number, "message": message}
-    return record.encode({"op": "failed", "run": run, "failed": failed})
-
-
-def _set_up(order: dict[str, Any]) -> None:
+def open_logs(order: dict[str, Any]) -> tuple[int, int]:
+    """Descriptors for stdout and stderr, one file or two."""
     out = _open_log(order["stdout"])
-    err = out if order["stderr"] == order["stdout"] else _open_log(order["stderr"])
-    os.dup2(out, 1)
-    os.dup2(err, 2)  # stdin is the shim's own /dev/null; all else closes on exec
+    if order["stderr"] == order["stdout"]:
+        return out, os.dup(out)
+    try:
+        return out, _open_log(order["stderr"])
+    except Failed:
+        os.close(out)
+        raise
+
+
+def _open_log(path: str) -> int:
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOCTTY | os.O_NONBLOCK
+    try:
+        fd = os.open(path, flags, 0o600)
+    except (OSError, ValueError) as error:
+        number, why = _reason(error)
+        raise Failed("output", number, f"cannot open log file {path}: {why}") from None
+    os.set_blocking(fd, True)  # it was opened without: a FIFO nobody reads must not stop the slot
+    return fd
+
+
+def enter(order: dict[str, Any]) -> None:
     try:
         os.chdir(order["cwd"])
     except (OSError, ValueError) as error:
         raise _wrong_directory(order["cwd"], error) from None
-    os.umask(order["umask"])
-
-
-def _open_log(path: str) -> int:
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOCTTY | os.O_CLOEXEC
-    try:
-        return os.open(path, flags, 0o600)
-    except (OSError, ValueError) as error:
-        number, why = _reason(error)
-        raise Failed("output", number, f"cannot open log file {path}: {why}") from None
 
 
 def _wrong_directory(path: str, error: OSError | ValueError) -> Failed:
@@ -85,46 +84,28 @@ def _wrong_directory(path: str, error: OSError | ValueError) -> Failed:
 
 
 def _reason(error: OSError | ValueError) -> tuple[int | None, str]:
-    return (error.errno, error.strerror) if isinstance(error, OSError) else (None, str(error))
+    return (error.errno, error.strerror or "") if isinstance(error, OSError) else (None, str(error))
 
 
-def _execute(argv: list[str], env: dict[str, str]) -> NoReturn:
-    """execvpe(3) with the order's own PATH. The most telling failure wins: a denied file over none at all."""
-    worst, worst_rank, tried = errno.ENOENT, -1, argv[0]
-    for path in _candidates(argv[0], env):
-        try:
-            os.execve(path, argv, env)
-        except OSError as error:
-            number = error.errno or 0
-        except ValueError as error:  # a NUL inside, or a variable without a name
-            raise Failed("exec", None, f"cannot pass on the arguments or the environment: {error}") from None
-        rank = _telling(number, path)
-        if rank > worst_rank:
-            worst, worst_rank, tried = number, rank, path
-        if number not in _KEEP_LOOKING:
-            break
-    raise Failed("exec", worst, _why_not(argv[0], tried, worst))
-
-
-def _telling(number: int, path: str) -> int:
-    if number in (errno.ENOENT, errno.ENOTDIR):
-        return 1 if _exists(path) else 0  # it is there, so its interpreter is not
-    return 2 if number in _KEEP_LOOKING else 3
-
-
-def _candidates(name: str, env: dict[str, str]) -> list[str]:
+def _look_up(name: str, env: dict[str, str]) -> str:
+    """As execvpe(3) does, with the order's own PATH: a file that may not be executed beats none at all."""
     if "/" in name or not name:
-        return [name]
-    folders = env.get("PATH", os.defpath).split(":")
-    return [f"{folder}/{name}" if folder else f"./{name}" for folder in folders]
-
-
-def _exists(path: str) -> bool:
-    return os.access(path, os.F_OK)
+        return name
+    denied = False
+    for folder in env.get("PATH", os.defpath).split(":"):
+        path = f"{folder or '.'}/{name}"
+        if os.access(path, os.X_OK) and not os.path.isdir(path):
+            return path
+        denied = denied or os.path.lexists(path)
+        if denied:
+            shut = path
+    if denied:
+        raise Failed("exec", errno.EACCES, _why_not(name, shut, errno.EACCES))
+    raise Failed("exec", errno.ENOENT, _why_not(name, name, errno.ENOENT))
 
 
 def _why_not(name: str, path: str, number: int) -> str:
-    if number == errno.ENOENT and _exists(path):
+    if number == errno.ENOENT and os.access(path, os.F_OK):
         return f"the interpreter that {path} names in its first line does not exist"
     if number in (errno.ENOENT, errno.ENOTDIR):
         return f"command not found: {name}"

@@ -22,22 +22,23 @@ else:
     import record
     import tree
 
-_GRACE = 5.0  # the order's own grace went down with the shim
 _PAUSE = 0.01  # between two passes of killing
 
 
 class Fallen:
     """A slot whose shim is gone, until its tree is."""
 
-    def __init__(self, run: str | None, leader: int) -> None:
+    def __init__(self, run: str | None, leader: int, grace: float) -> None:
         self.run = run
         self.leader = leader  # 0: ended, or never started
-        self.deadline = time.monotonic() + _GRACE if not leader else None
+        self.session = leader  # the number stays taken as long as the session has a member
+        self._grace = grace
+        self.deadline = None if leader else time.monotonic() + grace
 
     def leader_ended(self) -> None:
         self.leader = 0
         if self.deadline is None:
-            self.deadline = time.monotonic() + _GRACE
+            self.deadline = time.monotonic() + self._grace
 
 
 class Ring:
@@ -57,18 +58,21 @@ class Ring:
         fallen = self._fallen.get(slot)
         return "unknown" if fallen is None else "running" if fallen.leader else "exited"
 
-    def signal(self, slot: str, number: int) -> None:
+    def signal(self, slot: str, number: int) -> bool:
+        """False if the slot is not here."""
         fallen = self._fallen.get(slot)
         if fallen is not None and fallen.leader:
             tree.signal_group(fallen.leader, number)
+        return fallen is not None
 
-    def end(self, slot: str) -> None:
+    def end(self, slot: str) -> bool:
         """Kill the leader now, and what is left at the next pass."""
         fallen = self._fallen.get(slot)
         if fallen is not None:
             fallen.deadline = 0.0
             if fallen.leader:
                 tree.kill([fallen.leader])
+        return fallen is not None
 
     def timeout(self) -> float | None:
         """Seconds until the next `sweep` is due, if one is."""
@@ -78,12 +82,16 @@ class Ring:
 
     def take_over(self, slot: str, ended: dict[int, Any]) -> None:
         """The shim of `slot` is dead. `ended` are the children reaped in the same pass: the leader may be one."""
+        for _ in range(5):  # a child may be on its way to the gate that nobody will open
+            if record.open_gate(record.slot_gate(self._runtime, slot)):
+                break
+            time.sleep(0.001)
         mine = set(tree.children()) | set(ended)
-        for run, pid, ticks in _leaders(self._runtime, slot):
-            if pid in mine and (pid in ended or record.start_ticks(pid) == ticks):
-                self._fallen[slot] = Fallen(run, pid)
-                return
-        self._fallen[slot] = Fallen(_undrained(self._runtime, slot), 0)
+        self._fallen[slot] = Fallen(None, 0, 0.0)
+        for run, begun in _undrained(self._runtime, slot):
+            _, pid, ticks, _ = begun["leader"]
+            is_here = pid in mine and (pid in ended or record.start_ticks(pid) == ticks)
+            self._fallen[slot] = Fallen(run, pid if is_here else 0, begun["grace"])
 
     def reaped(self, pid: int, status: int, usage: Any) -> None:
         """A child that is no shim has ended; if it led a run, its exit goes on record."""
@@ -97,11 +105,8 @@ class Ring:
                     "usage": [usage.ru_utime, usage.ru_stime, usage.ru_maxrss], "writer": "spawner",
                 })  # fmt: skip
 
-    def sweep(self, shims: dict[int, str]) -> None:
+    def sweep(self, children: set[int]) -> None:
         """End what belongs to ended runs only, and let go of slots of which nothing is left."""
-        if not self._fallen:
-            return
-        children = set(tree.children()) - shims.keys()
         self._assign(children)
         now = time.monotonic()
         over = {slot for slot, fallen in self._fallen.items() if not fallen.leader}
@@ -114,17 +119,15 @@ class Ring:
             self._let_go(slot)
 
     def _assign(self, children: set[int]) -> None:
-        leaders = {fallen.leader: slot for slot, fallen in self._fallen.items() if fallen.leader}
+        sessions = {fallen.session: slot for slot, fallen in self._fallen.items() if fallen.session}
         for pid in children - self._owners.keys():
-            owner = leaders.get(pid) or leaders.get(os.getsid(pid))
+            owner = sessions.get(os.getsid(pid))
             self._owners[pid] = {owner} if owner else set(self._fallen)
 
     def _let_go(self, slot: str) -> None:
         fallen = self._fallen.pop(slot)
         self._record(fallen.run, record.DRAINED, {"op": "drained", "run": fallen.run})
-        for path in (record.slot_socket(self._runtime, slot), record.slot_lock(self._runtime, slot)):
-            if os.path.lexists(path):
-                os.unlink(path)
+        record.remove_slot(self._runtime, slot)
 
     def _record(self, run: str | None, kind: str, message: dict[str, Any]) -> None:
         if run is not None:
@@ -134,17 +137,13 @@ class Ring:
                 os.write(2, f"no {kind} record of run {run}: {error}\n".encode())
 
 
-def _leaders(runtime: str, slot: str) -> list[tuple[str, int, int]]:
-    """The leaders this slot began, of whose drained state nothing is on record."""
+def _undrained(runtime: str, slot: str) -> list[tuple[str, dict[str, Any]]]:
+    """The runs this slot began that are not known to be over: one at most, since it takes one at a time."""
     found = []
     for name in os.listdir(f"{runtime}/runs"):
         run, _, kind = name.rpartition(".")
         if kind == record.LEADER:
             begun = record.read(runtime, run, record.LEADER)
             if begun is not None and begun["slot"] == slot and not record.is_drained(runtime, run):
-                found.append((run, int(begun["leader"][1]), int(begun["leader"][2])))
+                found.append((run, begun))
     return found
-
-
-def _undrained(runtime: str, slot: str) -> str | None:
-    return next((run for run, _, _ in _leaders(runtime, slot)), None)

@@ -2,7 +2,7 @@
 
 A run leaves up to three records in RUNTIME/runs, each one line of JSON ended by a newline:
 
-- RUN.leader   who the leader is; complete before the gate opens, so no record means that nothing ever ran
+- RUN.leader   who the leader is; there before the gate opens, so no record means that nothing ever ran
 - RUN.exit     how it ended, or that it never started ("failed"); the first writer wins
 - RUN.drained  that ECHILD proved its tree gone; left out where the exit record says so itself
 
@@ -11,6 +11,7 @@ They are not synced to disk: they need to outlive processes, not the host (anoth
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -48,6 +49,37 @@ def slot_lock(runtime: str, slot: str) -> str:
     return f"{runtime}/slots/{slot}.lock"
 
 
+def slot_gate(runtime: str, slot: str) -> str:
+    return f"{runtime}/slots/{slot}.gate"
+
+
+def slot_here(runtime: str, slot: str) -> str:
+    return f"{runtime}/slots/{slot}.here"
+
+
+def open_gate(path: str) -> bool:
+    """Let a child that waits in front of the gate go on; False if there is none (yet).
+
+    Always safe: past the gate, a child without a leader record cannot reach exec.
+    """
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+    except OSError as error:
+        if error.errno in (errno.ENXIO, errno.ENOENT):
+            return False
+        raise
+    return True
+
+
+def remove_slot(runtime: str, slot: str) -> None:
+    """Remove the files of a slot whose shim is dead."""
+    open_gate(slot_gate(runtime, slot))
+    for kind in ("socket", "gate", "here", "lock"):
+        path = f"{runtime}/slots/{slot}.{kind}"
+        if os.path.lexists(path):
+            os.unlink(path)
+
+
 def run_path(runtime: str, run: str, kind: str) -> str:
     return f"{runtime}/runs/{run}.{kind}"
 
@@ -57,20 +89,15 @@ def encode(message: dict[str, Any]) -> bytes:
     return json.dumps(message, separators=(",", ":")).encode() + b"\n"
 
 
-def write_leader(runtime: str, run: str, line: bytes) -> None:
-    """Write the leader record; raises FileExistsError if a run of that name was ever begun.
-
-    No rename is needed: the gate is closed until this returns, so a torn record (one without its newline) tells
-    the truth, too: nothing ran.
-    """
-    _write(run_path(runtime, run, LEADER), line)
-
-
 def write_first(runtime: str, run: str, kind: str, line: bytes) -> bool:
     """Write a record whole, unless there is one: link() lets exactly one writer win."""
     path = run_path(runtime, run, kind)
     draft = f"{path}.{os.getpid()}"
-    _write(draft, line)
+    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(fd, line)
+    finally:
+        os.close(fd)
     try:
         os.link(draft, path)
     except FileExistsError:
@@ -78,14 +105,6 @@ def write_first(runtime: str, run: str, kind: str, line: bytes) -> bool:
     finally:
         os.unlink(draft)
     return True
-
-
-def _write(path: str, line: bytes) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(fd, line)
-    finally:
-        os.close(fd)
 
 
 def read(runtime: str, run: str, kind: str) -> dict[str, Any] | None:

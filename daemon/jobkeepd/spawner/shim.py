@@ -6,11 +6,12 @@ daemon: what happens goes on record first and is then told to whoever is connect
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
 import time
-from _socket import socket, socketpair  # not `socket`: every page of this process is a page to fork
+from _socket import socket  # `socket` itself would bring in a good deal more
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,12 +19,14 @@ if TYPE_CHECKING:
 
     from jobkeepd.spawner import leader, record, tree, wakeup
     from jobkeepd.spawner.channel import Channel
+    from jobkeepd.spawner.gate import Gate
 else:
     import leader
     import record
     import tree
     import wakeup
     from channel import Channel
+    from gate import Gate
 
 IDLE_FOR = 60.0  # seconds an idle slot waits for its daemon to come back
 _REAP_AT_ONCE = 128  # a tree that dies and forks at full speed must not keep the loop from its other duties
@@ -45,7 +48,8 @@ class Shim:
         self._run: str | None = None  # the last one accepted
         self._leader = 0
         self._identity: list[Any] = []
-        self._gate: socket | None = None  # open until the leader has passed exec
+        self._gate = Gate(runtime, name)
+        self._command: leader.Command | None = None  # until the leader has passed exec
         self._grace = 0.0
         self._warned: set[int] = set()  # unreaped children that got TERM
         self._killing = False
@@ -56,6 +60,7 @@ class Shim:
         self._wakeup = wakeup.descriptor()
         self._poll.register(listener, select.POLLIN)
         self._poll.register(self._wakeup, select.POLLIN)
+        self._poll.register(self._gate, select.POLLIN)
 
     def serve(self) -> None:
         """Until retired, or idle for long without a daemon."""
@@ -65,8 +70,8 @@ class Shim:
                 self._accept()  # first: what an older connection still holds must stay unread
             elif self._daemon is not None and self._daemon.fileno() in ready:
                 self._receive(self._daemon)
-            if self._gate is not None and self._gate.fileno() in ready:
-                self._pass_gate(self._gate)
+            if self._command is not None and self._gate.fileno() in ready:
+                self._pass_gate(self._command)
             if self._wakeup in ready:
                 os.read(self._wakeup, 4096)
                 self._reap()
@@ -74,6 +79,7 @@ class Shim:
                 self._expire()
         os.unlink(record.slot_socket(self._runtime, self._name))
         os.unlink(record.slot_lock(self._runtime, self._name))
+        self._gate.remove()
 
     def retire_soon(self, *_: object) -> None:
         """TERM from a host that shuts down: end once idle, unless a daemon is there to decide."""
@@ -101,7 +107,7 @@ class Shim:
         self._poll.register(self._daemon, select.POLLIN)
         if self._state == _IDLE:
             self._deadline = None
-        if self._gate is None:  # else it is not known yet whether the command can be started
+        if self._command is None:  # else it is not known yet whether the command can be started
             self._greet()
 
     def _greet(self) -> None:
@@ -136,7 +142,7 @@ class Shim:
         op = message.get("op")
         if op == "start":
             self._start(message)
-        elif op == "signal" and message.get("run") == self._run and self._leader:
+        elif op == "signal" and message.get("run") == self._run and self._leader and not self._command:
             tree.signal_group(self._leader, int(message["number"]))
         elif op == "end" and message.get("run") == self._run and self._state != _IDLE:
             self._kill()
@@ -148,52 +154,67 @@ class Shim:
     def _start(self, order: dict[str, Any]) -> None:
         run = order["run"]
         if self._state != _IDLE or self._retiring:
-            return self._refuse(run, "the slot is busy")
-        self._run = run
-        gate, far_end = socketpair()
-        pid = os.fork()
-        if pid == 0:
-            self._let_go(gate)
-            leader.become(self._runtime, order, far_end)
-        far_end.close()
+            return self._tell(leader.Failed("slot", None, "the slot is busy").line(run, self._name))
+        self._run, self._identity, self._grace = run, [], float(order["grace"])
+        try:
+            self._command, self._leader = self._hold(order)
+            self._sign_for(order, self._leader)
+        except leader.Failed as failure:
+            return self._fail(failure)
+        self._state, self._killing, self._deadline = _RUNNING, False, None
+        return self._gate.open()
+
+    def _hold(self, order: dict[str, Any]) -> tuple[leader.Command, int]:
+        """A child in front of the gate. It has taken directory, umask and log files with it when this returns."""
+        out, err = leader.open_logs(order)
+        try:
+            leader.enter(order)
+            command = leader.Command(order)
+            os.umask(order["umask"])
+            pid = self._gate.hold(order["run"], command, out, err)
+        finally:
+            os.umask(0o077)
+            os.chdir("/")
+            os.close(out)
+            os.close(err)
+        if pid is None:
+            number = self._gate.result()
+            why = os.strerror(number) if number else "it was killed before it began"
+            raise leader.Failed("slot", number, f"the slot cannot start a process: {why}")
+        return command, pid
+
+    def _sign_for(self, order: dict[str, Any], pid: int) -> None:
+        """Put the leader on record: from here on it may run."""
         try:
             self._identity = [self._boot_id, pid, record.start_ticks(pid), record.pidfd_inode(pid)]
-            who = {"op": "started", "run": run, "slot": self._name, "leader": self._identity}
-            record.write_leader(self._runtime, run, record.encode(who))
+            who = {"slot": self._name, "leader": self._identity, "grace": self._grace}
+            if not record.write_first(self._runtime, order["run"], record.LEADER, record.encode(who)):
+                raise FileExistsError(errno.EEXIST, "it was begun before")
         except OSError as error:
-            gate.close()
+            tree.kill([pid])
+            self._gate.result()
             os.waitpid(pid, 0)
-            return self._refuse(run, f"the slot cannot write the run's record: {error.strerror}")
-        self._state, self._leader, self._gate = _RUNNING, pid, gate
-        self._grace, self._deadline, self._killing = float(order["grace"]), None, False
-        self._poll.register(gate, select.POLLIN)
-        gate.send(b"\n")
-        return None
+            why = f"the slot cannot write the run's record: {error.strerror}"
+            raise leader.Failed("record", error.errno, why) from None
 
-    def _let_go(self, gate: socket) -> None:
-        """In the child: or it would hold its own gate open, and the slot's ends while a log file opens slowly."""
-        gate.close()
-        self._listener.close()
-        if self._daemon is not None:
-            self._daemon.close()
+    def _fail(self, failure: leader.Failed) -> None:
+        line = failure.line(self._run or "", self._name)
+        self._record(record.EXIT, line)
+        self._become_idle()
+        self._answer_start(line)
 
-    def _refuse(self, run: str, why: str) -> None:
-        self._tell(leader.failure_line(run, "slot", None, why))
+    def _pass_gate(self, command: leader.Command) -> None:
+        """Exec has taken place, or has failed; then the child is gone, and libc or `_reap` has collected it."""
+        number = self._gate.result()
+        self._command = None
+        if number:
+            return self._fail(command.failure(number))
+        return self._answer_start(record.encode({"op": "started", "run": self._run, "leader": self._identity}))
 
-    def _pass_gate(self, gate: socket) -> None:
-        """The far end closed: by exec, or by the end of a leader that could not exec and says why."""
-        failure = gate.recv(65536)
-        self._poll.unregister(gate)
-        gate.close()
-        self._gate = None
-        if failure:
-            if self._leader:
-                os.waitpid(self._leader, 0)
-            self._become_idle()
+    def _answer_start(self, line: bytes) -> None:
         if self._daemon is not None and not self._greeted:
-            return self._greet()
-        who = {"op": "started", "run": self._run, "leader": self._identity}
-        return self._tell(failure or record.encode(who))
+            return self._greet()  # a daemon that came in between hears it this way
+        return self._tell(line)
 
     # -- the end ----------------------------------------------------------------------------------------------------
 
@@ -204,6 +225,8 @@ class Shim:
             try:
                 pid, status, usage = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
+                if self._command is not None:
+                    self._pass_gate(self._command)  # libc has collected a child that could not exec
                 if self._state != _IDLE:
                     self._drained(exit_line)
                 return
@@ -224,8 +247,8 @@ class Shim:
     def _leader_ended(self, status: int, usage: Any) -> bytes | None:
         """The exit record without its end, to which the proof of ECHILD may be added."""
         self._leader = 0
-        if self._gate is not None:
-            self._pass_gate(self._gate)
+        if self._command is not None:
+            self._pass_gate(self._command)
         if self._state == _IDLE:
             return None  # it could not exec, and has said so
         return (

@@ -64,7 +64,7 @@ class Spawner:
                     self._accept()
                 elif fd in self._daemons:
                     self._receive(fd)
-            self._ring.sweep(self._shims)
+            self._sweep()
             self._answer_waiting()
         if not self._retired:
             os.unlink(record.spawner_socket(self._runtime))
@@ -102,6 +102,7 @@ class Spawner:
     def _receive(self, fd: int) -> None:
         requests: list[dict[str, Any]] = []
         alive = self._daemons[fd].receive(requests)
+        self._reap()  # who asks about a dead slot may know of the death before we were woken for it
         for request in requests:
             self._obey(fd, request)
         if not alive and fd in self._daemons:
@@ -116,13 +117,10 @@ class Spawner:
         slot = str(slot)
         if op == "open":
             return self._tell(fd, {"id": request.get("id"), **self._open(slot)})
-        if op == "signal":
-            self._ring.signal(slot, int(request["number"]))
-        elif op == "end":
-            self._ring.end(slot)
-        elif op == "gone":
-            self._waiting.append((fd, request))
-        return None
+        if op == "gone":
+            return self._waiting.append((fd, request))
+        known = self._ring.end(slot) if op == "end" else self._ring.signal(slot, int(request["number"]))
+        return self._tell(fd, {"id": request.get("id"), "known": known})
 
     def _retire(self) -> None:
         """Make way for a spawner of another version, and stay for the slots there are."""
@@ -175,7 +173,16 @@ class Spawner:
                 sys.excepthook(*sys.exc_info())
             os._exit(status)
 
-    def _reap(self) -> None:
+    def _sweep(self) -> None:
+        """Show the ring its orphans: never those of a shim that is dead already but not known to be."""
+        while len(self._ring):
+            children = set(tree.children())
+            if not self._reap():
+                self._ring.sweep(children - self._shims.keys())
+                break
+
+    def _reap(self) -> bool:
+        """Collect what has ended; False if nothing had."""
         ended: dict[int, tuple[int, Any]] = {}
         fallen: list[str] = []
         while (child := _wait()) is not None:
@@ -190,6 +197,7 @@ class Spawner:
             self._ring.take_over(slot, ended)
         for pid, (status, usage) in ended.items():
             self._ring.reaped(pid, status, usage)
+        return bool(ended or fallen)
 
 
 def _wait() -> tuple[int, int, Any] | None:

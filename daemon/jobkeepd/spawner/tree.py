@@ -28,8 +28,13 @@ def become_subreaper() -> None:
 
 def children() -> list[int]:
     """Direct children, zombies included. May miss some while others end: callers look again until ECHILD."""
+    return [pid for thread in os.listdir("/proc/self/task") for pid in children_of(int(thread))]
+
+
+def children_of(thread: int) -> list[int]:
+    """The children that a thread of this process has made; the main one has the adopted, too."""
     try:
-        fd = os.open(f"/proc/self/task/{os.getpid()}/children", os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(f"/proc/self/task/{thread}/children", os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:  # a kernel without CONFIG_PROC_CHILDREN
         return _children_by_scan()
     try:

@@ -1,0 +1,167 @@
+"""What a slot promises on the wire: one connection, one run, and no order from the past."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jobkeepd.spawner import record
+
+from .wire import FOLDER, Peer, order, put_down, start_spawner, wait_readable
+
+
+@pytest.fixture
+def runtime() -> Iterator[Path]:
+    """Short, since socket paths are limited."""
+    path = Path(tempfile.mkdtemp(prefix="jk"))
+    process = start_spawner(path)
+    yield path
+    for lock in path.glob("slots/*.lock"):
+        holder = record.lock_holder(str(lock))
+        if holder is not None:
+            put_down(holder)
+    process.kill()
+    process.wait(5)
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def spawner(runtime: Path) -> Iterator[Peer]:
+    peer = Peer(record.spawner_socket(str(runtime)))
+    hello = peer.next()
+    assert hello is not None
+    assert hello["protocol"] == record.PROTOCOL
+    yield peer
+    peer.close()
+
+
+@pytest.fixture
+def shim(spawner: Peer) -> int:
+    """The pid of slot s1."""
+    spawner.send(id=1, op="open", slot="s1")
+    answer = spawner.next()
+    assert answer is not None
+    return int(answer["pid"])
+
+
+def dial(runtime: Path) -> Peer:
+    return Peer(record.slot_socket(str(runtime), "s1"))
+
+
+def test_a_start_left_in_an_old_connection_never_runs(runtime: Path, shim: int) -> None:
+    """A new connection closes the older one unread, and its hello says that nothing was accepted."""
+    old = dial(runtime)
+    assert old.next() is not None
+    os.kill(shim, signal.SIGSTOP)
+    old.send(**order(runtime, "old.1", "touch", "ran"))
+    new = dial(runtime)
+    os.kill(shim, signal.SIGCONT)
+
+    hello = new.next()
+    assert hello is not None
+    assert (hello["run"], hello["state"]) == (None, "idle")
+    assert old.next() is None
+
+    new.send(**order(runtime, "new.1", "true"))
+    while not (new.next() or {}).get("drained"):
+        pass
+    assert {path.name for path in (runtime / "runs").iterdir()} == {"new.1.leader", "new.1.exit"}
+    assert not (runtime / "ran").exists()
+    old.close()
+    new.close()
+
+
+def test_a_busy_slot_refuses_a_start(runtime: Path, shim: int) -> None:
+    """One run at a time; the refused one leaves no trace."""
+    peer = dial(runtime)
+    peer.next()
+    peer.send(**order(runtime, "a.1", "sleep", "60"))
+    assert (peer.next() or {})["op"] == "started"
+
+    peer.send(**order(runtime, "b.1", "true"))
+
+    refused = peer.next() or {}
+    assert (refused["op"], refused["run"], refused["failed"]["stage"]) == ("failed", "b.1", "slot")
+    assert not list(runtime.glob("runs/b.1.*"))
+    peer.send(op="end", run="a.1")
+    while not (peer.next() or {}).get("drained"):
+        pass
+    peer.close()
+
+
+@pytest.mark.parametrize("line", [b"nonsense\n", b"[]\n", b"\xff\n"])
+def test_a_peer_that_talks_nonsense_is_hung_up_on(runtime: Path, shim: int, line: bytes) -> None:
+    """And the slot is there for the next one."""
+    peer = dial(runtime)
+    peer.next()
+    peer.socket.sendall(line)
+    assert peer.next() is None
+    peer.close()
+
+    other = dial(runtime)
+    assert (other.next() or {})["state"] == "idle"
+    other.close()
+
+
+def test_a_retired_slot_takes_its_files_with_it(runtime: Path, shim: int, spawner: Peer) -> None:
+    """It ends when idle, by itself, and the spawner has nothing to take over."""
+    pidfd = os.pidfd_open(shim)
+    peer = dial(runtime)
+    peer.next()
+    peer.send(op="retire")
+
+    wait_readable(pidfd)
+
+    os.close(pidfd)
+    assert list((runtime / "slots").iterdir()) == []
+    spawner.send(id=2, op="gone", slot="s1", until="exited")
+    assert spawner.next() == {"id": 2, "state": "unknown"}
+    peer.close()
+
+
+def test_one_spawner_per_directory(runtime: Path) -> None:
+    """A second one finds the lock taken and says so."""
+    command = [sys.executable, "-I", "-S", str(FOLDER / "spawner.py"), str(runtime)]
+
+    second = subprocess.run(command, capture_output=True, timeout=5, check=False)
+
+    assert second.returncode == 1
+    assert b"locked by another process" in second.stdout
+
+
+def test_orphans_of_two_killed_slots_are_told_apart(runtime: Path, spawner: Peer) -> None:
+    """The end of one run leaves the other one's leader and children alone."""
+    pids = []
+    for number, slot in enumerate(("s1", "s2")):
+        spawner.send(id=number, op="open", slot=slot)
+        pids.append(int((spawner.next() or {})["pid"]))
+        peer = Peer(record.slot_socket(str(runtime), slot))
+        peer.next()
+        peer.send(**order(runtime, f"{slot}.1", "sh", "-c", "sleep 600 & wait"))
+        assert (peer.next() or {})["op"] == "started"
+        peer.close()
+    for pid in pids:
+        put_down(pid)
+
+    spawner.send(id=7, op="end", slot="s1")
+    assert spawner.next() == {"id": 7, "known": True}
+    spawner.send(id=8, op="gone", slot="s1", until="unknown")
+    assert spawner.next() == {"id": 8, "state": "unknown"}
+
+    assert record.is_drained(str(runtime), "s1.1")
+    assert record.read(str(runtime), "s2.1", record.EXIT) is None
+    spawner.send(id=9, op="end", slot="s2")
+    assert spawner.next() == {"id": 9, "known": True}
+    spawner.send(id=10, op="gone", slot="s2", until="unknown")
+    assert spawner.next() == {"id": 10, "state": "unknown"}
+    end = record.read(str(runtime), "s2.1", record.EXIT)
+    assert end is not None
+    assert (end["status"], end["writer"]) == (signal.SIGKILL, "spawner")
