@@ -87,13 +87,17 @@ class PlainConnection:
         try:
             data = self._socket.recv(_CHUNK)
         except TimeoutError:
-            self.close()  # the reply may still come, and must not answer the next call
-            raise ConnectionLost(self.path, f"no answer within {timeout:g} s") from None
+            raise self._lost(f"no answer within {timeout:g} s") from None
         except OSError as error:
-            raise ConnectionLost(self.path, error.strerror or str(error)) from None
+            raise self._lost(error.strerror or str(error)) from None
         if not data:
-            raise ConnectionLost(self.path, "it closed the connection")
+            raise self._lost("it closed the connection")
         return data
+
+    def _lost(self, why: str) -> ConnectionLost:
+        """Closed for good: a reply may still come, and must not answer the next call."""
+        self.close()
+        return ConnectionLost(self.path, why)
 
     def _refuse_after_fork(self) -> None:
         if os.getpid() != self._pid:  # parent and child would take each other's replies

@@ -1,0 +1,156 @@
+"""What run, call and submit_many send."""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import jobkeep
+from jobkeep.client import requests, specs, surroundings
+from jobkeep.protocol.jobs import SubmitManyParameters
+from jobkeep.protocol.vocabulary import DEFAULT_MESSAGE_LIMIT
+
+from .fake_daemon import Called, FakeDaemon
+
+
+def accepted(called: Called) -> dict[str, Any]:
+    return {"id": "j1", "state": "queued", "created": True}
+
+
+def test_a_command_carries_its_options_and_surroundings(daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Options go by their wire names; environment, directory and umask are the caller's, without what is ours."""
+    monkeypatch.setenv("PLAIN", "yes")
+    monkeypatch.setenv("JOBKEEP_AUTOSTART", "0")
+    monkeypatch.setenv("LISTEN_FDS", "1")
+    monkeypatch.setenv("NOTIFY_SOCKET", "/x")
+    monkeypatch.setenv("RAW", "\udcff")
+    daemon.on("Jobs.Submit", accepted)
+
+    with jobkeep.connect_blocking(daemon.path) as jk:
+        jk.run(
+            ["rsync", "-a"], queue="io", label={"client": "acme"}, timeout="2h", grace=timedelta(seconds=3),
+            backoff=1.5, retries=3, on_lost="resume", key="k", on_conflict="return", priority=5, env={"A": "b"},
+            request_id="r1", name="sync",
+        )  # fmt: skip
+
+    sent = daemon.received("Jobs.Submit")[0].parameters
+    environment = sent["spec"].pop("environment")
+    umask = os.umask(0)
+    os.umask(umask)
+    assert sent == {
+        "request_id": "r1",
+        "on_conflict": "return",
+        "spec": {
+            "command": ["rsync", "-a"], "queue": "io", "labels": {"client": "acme"}, "timeout_s": 7200.0,
+            "grace_s": 3.0, "backoff_s": 1.5, "retries": 3, "on_lost": "resume", "key": "k", "priority": 5,
+            "env": {"A": "b"}, "name": "sync", "cwd": os.getcwd(), **({} if umask == 0o022 else {"umask": umask}),
+        },
+    }  # fmt: skip
+    assert environment["PLAIN"] == "yes"
+    assert not {"JOBKEEP_AUTOSTART", "LISTEN_FDS", "NOTIFY_SOCKET", "RAW"} & set(environment)
+
+
+def test_a_function_is_named_by_where_it_is_imported_from() -> None:
+    """A function may be given itself; one that no worker could import is refused."""
+    assert specs.call(os.path.join, {"a": 1}, {}).function == "posixpath:join"
+    assert specs.call("m:f", None, {}).arguments == {}
+    for bad in (lambda: None, "not a function"):
+        with pytest.raises(jobkeep.InvalidRequest):
+            specs.call(bad, None, {})
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ({"colour": "red"}, "colour"),
+        ({"timeout": "soon"}, "timeout"),
+        ({"timeout": [1]}, "timeout"),
+        ({"queue": "no good"}, "queue"),
+        ({"priority": "high"}, "priority"),
+        ({"retries": -1}, "retries"),
+    ],
+)
+def test_a_bad_option_is_refused_before_anything_is_sent(options: dict[str, Any], word: str) -> None:
+    """The message names the option."""
+    with pytest.raises(jobkeep.InvalidRequest, match=word):
+        specs.command(["true"], options)
+
+
+def test_a_command_is_a_list_of_words() -> None:
+    """A string is refused rather than run letter by letter."""
+    with pytest.raises(jobkeep.InvalidRequest, match="list of words"):
+        specs.command("rsync -a", {})
+
+
+def test_what_json_cannot_say_is_refused() -> None:
+    """A value without a JSON form, and a word that is not UTF-8, are the caller's mistakes."""
+    for spec in (specs.call("m:f", {"x": object()}, {}), specs.command(["\udcff"], {})):
+        with pytest.raises(jobkeep.InvalidRequest, match="JSON"):
+            requests.submit(spec, None, None).frame()
+
+
+def test_a_message_over_the_limit_is_refused() -> None:
+    """Nothing over 1 MiB is sent."""
+    with pytest.raises(jobkeep.TooLarge, match="1048576"):
+        requests.submit(specs.command(["x" * 100_000] * 11, {}), None, None).frame()
+
+
+def test_the_interpreter_is_the_environments_own(tmp_path: Path) -> None:
+    """$VIRTUAL_ENV goes first, then .venv in the job's directory, then the caller's Python."""
+    for name in ("active", ".venv"):
+        (tmp_path / name / "bin").mkdir(parents=True)
+        (tmp_path / name / "bin" / "python").symlink_to(sys.executable)
+    here, active = str(tmp_path), {"VIRTUAL_ENV": str(tmp_path / "active")}
+
+    assert surroundings.interpreter(here, active) == str(tmp_path / "active/bin/python")
+    assert surroundings.interpreter(here, {}) == str(tmp_path / ".venv/bin/python")
+    assert surroundings.interpreter("/", {}) == sys.executable
+    assert specs.call("m:f", None, {"python": "/usr/bin/python3"}).python == "/usr/bin/python3"
+
+
+def parameters(request: requests.Request[Any]) -> SubmitManyParameters:
+    assert isinstance(request.parameters, SubmitManyParameters)
+    return request.parameters
+
+
+def test_many_items_are_cut_by_number() -> None:
+    """A message has at most a thousand items, and its own request id."""
+    cut = list(requests.submit_many({"command": ["true"]}, ({"name": f"n{n}"} for n in range(2500)), "bulk"))
+
+    assert [len(parameters(request).items) for request in cut] == [1000, 1000, 500]
+    assert [parameters(request).request_id for request in cut] == ["bulk/1", "bulk/2", "bulk/3"]
+
+
+def test_large_items_are_cut_by_size() -> None:
+    """Every message fits the limit, none is smaller than it must be, and no item is lost."""
+    items = [{"arguments": {"text": "x" * size}} for size in (400_000, 400_000, 400_000, 10, 900_000)]
+
+    cut = list(requests.submit_many({"function": "m:f"}, items, "bulk"))
+
+    assert [len(parameters(request).items) for request in cut] == [2, 2, 1]
+    assert all(len(request.frame()) <= DEFAULT_MESSAGE_LIMIT for request in cut)
+
+
+def test_an_item_that_fits_no_message_is_refused() -> None:
+    """One item over the limit is an error, not an endless cutting."""
+    with pytest.raises(jobkeep.TooLarge, match="an item"):
+        list(requests.submit_many({"function": "m:f"}, [{"arguments": {"text": "x" * (1 << 20)}}], None))
+
+
+def test_many_jobs_are_submitted_in_order(daemon: FakeDaemon) -> None:
+    """The handles come in the order of the items; items use the names of options."""
+    daemon.on("Jobs.SubmitMany", lambda called: {"ids": [item["name"] for item in called.parameters["items"]]})
+    items = [{"name": f"n{n}", "timeout": "1m"} for n in range(1001)]
+
+    with jobkeep.connect_blocking(daemon.path) as jk:
+        handles = jk.submit_many({"command": ["true"], "queue": "bulk"}, items)
+
+    sent = daemon.received("Jobs.SubmitMany", 2)[0].parameters
+    assert [handle.id for handle in handles] == [item["name"] for item in items]
+    assert sent["template"]["queue"] == "bulk"
+    assert sent["items"][0] == {"name": "n0", "timeout_s": 60.0}
