@@ -20,7 +20,7 @@ MEASURES: tuple[type[Measure], ...] = (
     rpc.BytesRead,
     rpc.BlockingRead,
     rpc.AsyncioRead,
-    rpc.AsyncioReadVsAsyncio,
+    rpc.AsyncioReadVsBlocking,
     Submit,
     Commands,
     CommandsVsSequence,

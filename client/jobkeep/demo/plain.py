@@ -29,7 +29,9 @@ class PlainPass:
     ) -> None:
         if self._process.poll() is None:
             self._process.kill()
-        self._process.communicate()
+            self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
 
     def tallies(self) -> dict[str, int]:
         """Wait for the end, and what it came to."""

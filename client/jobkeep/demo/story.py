@@ -54,8 +54,7 @@ class Story:
         client = self._daemon.start()
         job = self._submit(client)
         self._watch(job, until_done=len(self._files) // 3)
-        self._kill_worker(job)
-        self._resume(job)
+        self._resume(job, self._kill_worker(job))
         self._watch(job, until_done=len(self._files) * 2 // 3)
         job = self._kill_daemon(job.id)
         last = self._watch(job, until_done=None)
@@ -92,7 +91,8 @@ class Story:
                 raise SystemExit(f"error: the job has not come further than {progress.done} in {PATIENCE:.0f} s")
             time.sleep(LOOK_EVERY)
 
-    def _kill_worker(self, job: BlockingJobHandle) -> None:
+    def _kill_worker(self, job: BlockingJobHandle) -> Job:
+        """The job as it is once its worker's death is on record."""
         pid = read_starts(self._log)[-1].pid
         if not kill_worker(pid, self._log):
             raise SystemExit(f"error: process {pid} is not our worker any more")
@@ -101,6 +101,7 @@ class Story:
         self._deaths.append(Death("worker", len(starts)))
         self._screen.say(f"SIGKILL for the worker (process {pid}) at item {len(starts)}: the job has {info.state}.")
         self._screen.say(f"    {reason_of(info)}")
+        return info
 
     def _wait_for_failure(self, job: BlockingJobHandle) -> Job:
         since = time.monotonic()
@@ -111,10 +112,9 @@ class Story:
             time.sleep(LOOK_EVERY / 5)
         raise SystemExit("error: nobody noticed that the worker is dead")
 
-    def _resume(self, job: BlockingJobHandle) -> None:
+    def _resume(self, job: BlockingJobHandle, failed: Job) -> None:
         job.resume(reason="the demo killed its worker")
-        info = job.info()
-        self._screen.say(f"Resumed from the checkpoint at item {info.progress.done}.")
+        self._screen.say(f"Resumed, to go on behind item {failed.progress.done}, its last checkpoint.")
 
     def _kill_daemon(self, id: str) -> BlockingJobHandle:
         self._daemon.kill()
