@@ -3,51 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 from msgspec import Struct
 
 from jobkeepd.rpc.frames import continued
-
-
-class Sink(Protocol):
-    """The connection, as a stream sees it."""
-
-    @property
-    def writable(self) -> bool: ...
-
-    def stream(self, frame: bytes) -> None: ...
-
-    async def drained(self) -> None: ...
-
-    def drop(self, why: str) -> None: ...
+from jobkeepd.rpc.outbox import Outbox
 
 
 class StreamOutlet:
     """Implements services.Outlet. After its end nothing is written any more."""
 
-    def __init__(self, sink: Sink) -> None:
-        self._sink = sink
+    def __init__(self, outbox: Outbox, drop: Callable[[str], None]) -> None:
+        self._outbox = outbox
+        self._drop = drop
         self._callbacks: list[Callable[[], None]] = []
         self._over = False
 
     def put(self, reply: Struct) -> None:
         if not self._over:
-            self._sink.stream(continued(reply))
+            self._outbox.write(continued(reply))
+            self._outbox.flush_soon()
 
     async def send(self, reply: Struct) -> None:
         self.put(reply)
-        await self._sink.drained()
+        await self._outbox.drained()
 
     @property
     def congested(self) -> bool:
-        return not self._sink.writable
+        return not self._outbox.writable
 
     def on_close(self, callback: Callable[[], None]) -> None:
         self._callbacks.append(callback)
 
     def close(self) -> None:
-        self._sink.drop("replaced")
+        self._drop("replaced")
 
     def over(self) -> None:
         self._over = True
