@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+
 from contract.deeds import Heard
 from jobkeepd.store.base import Store
 from jobkeepd.store.memory import MemoryStore

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec import Raw
+
 from jobkeep.protocol.jobs import ErrorInfo, JobSpec
 from jobkeep.protocol.worker import ItemKey
 from jobkeepd.core.model import Entry, FailedItem, Job, Peer
 from jobkeepd.store.base import Store
 from jobkeepd.store.changes import ClaimRun, EndRun, MarkRunning, NewJob, SaveCheckpoint, SubmitJobs, Submitted
-from msgspec import Raw
 
 ALICE = Peer(1000, 1000, 4242)
 BROKEN = ErrorInfo("ValueError", "no", None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from contract.deeds import ALICE, Heard, claim, ending, failing, start, submit
 from jobkeepd.errors import UnknownJob
 from jobkeepd.store.base import JobFilter, Store

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import Raw
+from msgspec.structs import replace
+
 from contract.deeds import BROKEN, Heard, claim, claiming, ending, failing, item, saving, start, submit
 from jobkeepd.core.model import Identity, Job, Progress, RunRef, SavedCheckpoint, Usage
 from jobkeepd.errors import IllegalTransition, StaleToken, UnknownJob
 from jobkeepd.store.base import Store
 from jobkeepd.store.changes import Change, MakeDue, MarkRunning, RevokeClaim, SaveProgress
-from msgspec import Raw
-from msgspec.structs import replace
 
 pytestmark = pytest.mark.anyio
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import anyio
 import pytest
+from msgspec.structs import replace
+
 from contract.deeds import ALICE, Heard, ending, new, start, submit, submitting
 from jobkeepd.errors import AmbiguousJob, KeyTaken, RequestMismatch, UnknownJob
 from jobkeepd.store.base import JobFilter, Store
 from jobkeepd.store.changes import SubmitJobs, Submitted
-from msgspec.structs import replace
 
 pytestmark = pytest.mark.anyio
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import Raw
+
 from contract.deeds import ALICE, Heard, claim, ending, failing, item, saving, start, submit
 from jobkeepd.core.model import Job
 from jobkeepd.errors import IllegalTransition, KeyTaken, UnknownJob
 from jobkeepd.store.base import Store
 from jobkeepd.store.changes import MakeDue, MarkRunning, RequestStop, ResumeJob, RevokeClaim
-from msgspec import Raw
 
 pytestmark = pytest.mark.anyio
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from contract.deeds import Heard
 from jobkeepd.store.sqlite import SqliteStore
 

@@ -8,11 +8,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
+
 from contract.deeds import Heard, ending, start, submit, submitting
 from jobkeepd.errors import Corrupt, RequestMismatch, StorageFailed
 from jobkeepd.store import opening
 from jobkeepd.store.schema import APPLICATION_ID, MIGRATIONS
-from msgspec.structs import replace
 from store.conftest import Open
 
 pytestmark = pytest.mark.anyio
@@ -24,6 +25,10 @@ def _query(path: Path, sql: str) -> list[tuple[object, ...]]:
         return conn.execute(sql).fetchall()
     finally:
         conn.close()
+
+
+def _shell(*argv: object) -> bool:
+    return subprocess.run([str(word) for word in argv], capture_output=True).returncode == 0
 
 
 async def test_a_new_database_is_ours_and_private(open_store: Open, tmp_path: Path) -> None:
@@ -130,7 +135,7 @@ async def test_a_database_left_by_a_crash_opens_with_all_that_was_acknowledged(
     await submit(store, "a1")
     crashed = tmp_path / "crashed"
     crashed.mkdir()
-    subprocess.run(["cp", "db", "db-wal", "crashed"], cwd=tmp_path, check=True)
+    assert _shell("cp", tmp_path / "db", tmp_path / "db-wal", crashed)
     again = await open_store(crashed / "db")
     assert (await again.get("a1")).state == "queued"
     assert again.epoch == store.epoch + 1
@@ -146,16 +151,16 @@ async def test_a_directory_that_is_not_there_is_an_error_with_its_path(open_stor
 async def test_a_read_only_directory_is_an_error_with_its_path(open_store: Open, tmp_path: Path) -> None:
     """Both for a new database and for one that is there."""
     await (await open_store()).aclose()
-    if subprocess.run(["mount", "--bind", "-o", "ro", tmp_path, tmp_path], capture_output=True).returncode:
+    if not _shell("mount", "--bind", tmp_path, tmp_path):
         pytest.skip("this container may not mount")
     try:
-        subprocess.run(["mount", "-o", "remount,bind,ro", tmp_path], check=True)
+        assert _shell("mount", "-o", "remount,bind,ro", tmp_path)
         with pytest.raises(StorageFailed, match="db cannot be opened: .*directory must be writable"):
             await open_store()
         with pytest.raises(StorageFailed, match="other cannot be created: Read-only file system"):
             await open_store(tmp_path / "other")
     finally:
-        subprocess.run(["umount", tmp_path], check=True)
+        assert _shell("umount", tmp_path)
 
 
 def test_a_pragma_that_does_not_take_effect_stops_the_start() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from jobkeepd.store import opening, reads, sql_ledger
 from jobkeepd.store.base import JobFilter
 

@@ -6,9 +6,10 @@ import asyncio
 import re
 
 import pytest
+from msgspec.structs import replace
+
 from contract.deeds import failing, item, saving, start, submit, submitting
 from jobkeepd.errors import BadQuery
-from msgspec.structs import replace
 from store.conftest import Open
 
 pytestmark = pytest.mark.anyio

@@ -1,4 +1,19 @@
-"""The closed union of writes. Each is one guarded step of state and journal, and stands or falls alone."""
+"""The closed union of writes. Each is one guarded step of state and journal, and stands or falls alone.
+
+The journal's kinds and what their `data` says beside job, run and by; a field without a value is left out:
+
+    submitted           queue
+    started             seat
+    ended               outcome, status, reason, and the evidence that EndRun.data carries
+    retry               due_at, attempts
+    requeued, due       -
+    succeeded, failed   -
+    cancelled           -
+    cancel_requested    stop, force, reason
+    restart_requested   stop, force, reason
+    resumed             failed_items, reason
+    (any other)         what its Note says
+"""
 
 from __future__ import annotations
 
@@ -22,8 +37,8 @@ class NewJob(Struct, frozen=True):
 class SubmitJobs(Struct, frozen=True, kw_only=True):
     """Insert all jobs as queued, or none. -> Submitted.
 
-    With `request`, the same uid and id answer as the first time (`digest` differs: RequestMismatch). A `key` that a
-    live job has: `reject` raises KeyTaken, `return` answers with that job (single submits only).
+    With `request`, the same uid and id answer as the first time (`digest` differs: RequestMismatch). A `key`
+    that a live job has: `reject` raises KeyTaken, `return` answers with that job (single submits only).
     `environments` are (hash, encoded) pairs that may not be stored yet. Journal: submitted, one per job.
     """
 
@@ -56,13 +71,20 @@ class ClaimRun(Struct, frozen=True, kw_only=True):
 
 
 class RevokeClaim(Struct, frozen=True, kw_only=True):
-    """Undo a claim whose start was never sent, or provably never ran: the run row goes, the fence stays risen."""
+    """Undo a claim whose start was never sent, or provably never ran: the run goes, the fence stays risen.
+
+    A job that was to be cancelled meanwhile is cancelled by it. Journal: none (| cancelled).
+    """
 
     run: RunRef
 
 
 class MarkRunning(Struct, frozen=True, kw_only=True):
-    """The leader passed its gate. Job queued -> running, run -> running. Journal: started."""
+    """The leader passed its gate. Job queued -> running, run -> running. Journal: started.
+
+    A job that was to be cancelled meanwhile is cancelling. The job's outcome, reason and error, those of the run
+    before, are cleared; its started_at stays that of its first run.
+    """
 
     run: RunRef
     at: float
@@ -72,7 +94,7 @@ class MarkRunning(Struct, frozen=True, kw_only=True):
 class SaveCheckpoint(Struct, frozen=True, kw_only=True):
     """Cursor, state, tallies, failed items: together. A seq that is stored already changes nothing (no error).
 
-    `failed` rows are upserted, `resolved` ones deleted; progress.failed_items is then counted from the rows.
+    `failed` rows are upserted as of this run, then `resolved` ones deleted; progress.failed_items is their count.
     Journal: none (a checkpoint is a position, not an event); the job's checkpoint_seq/at say it.
     """
 
