@@ -21,8 +21,11 @@ from jobkeepd.clock import SystemClock
 from jobkeepd.config import Config, load
 from jobkeepd.errors import AlreadyRunning, BadConfig, Corrupt, DaemonError
 from jobkeepd.notify import notify
+from jobkeepd.rpc.address import bind
+from jobkeepd.rpc.dispatch import Dispatch
 from jobkeepd.rpc.listener import Listener
 from jobkeepd.rpc.services import HostStatus, Services
+from jobkeepd.rpc.settings import RpcSettings
 from jobkeepd.runner.environment import Directories
 from jobkeepd.runner.launcher import Launcher
 from jobkeepd.runner.pool import Pool
@@ -38,6 +41,7 @@ from jobkeepd.supervisor.workshop import Environments, Workshop
 
 log = structlog.get_logger()
 TRIM_INTERVAL = 30.0
+BACKLOG = 512
 ID_LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"  # no i, l, o, u: read aloud without mistakes
 
 
@@ -60,6 +64,8 @@ def run(argv: Sequence[str]) -> int:
         return _refuse(str(error), "`jobkeep daemon status` shows it; one daemon per state directory")
     except Corrupt as error:
         return _refuse(str(error), None)
+    except BadConfig as error:
+        return _refuse("; ".join(error.problems), None)
     except DaemonError as error:
         return _refuse(str(error), "see [daemon] in config.toml for where jobkeepd keeps its files")
 
@@ -151,7 +157,10 @@ class Daemon:
     async def _listen(
         self, services: Services, supervisor: Supervisor, pool: Pool, group: anyio.abc.TaskGroup
     ) -> None:
-        listener = await Listener.open(self._config.daemon.socket, services)
+        settings = RpcSettings()
+        dispatch = Dispatch(services, {0, os.getuid()})
+        listener = Listener(bind(self._config.daemon.socket, BACKLOG), dispatch, settings, self._clock)
+        listener.start()
         try:
             supervisor.start()
             group.start_soon(self._keep_trimming, pool, name="idle workers")

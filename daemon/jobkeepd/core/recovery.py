@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from jobkeepd.core.model import Exit, Job
 
-Fate = Literal["adopt", "record_exit", "record_result", "requeue", "lost", "rebooted"]
+Fate = Literal["adopt", "record_exit", "record_failure", "record_result", "requeue", "lost", "rebooted"]
 
 
 class Evidence(Struct, frozen=True):
@@ -20,6 +20,7 @@ class Evidence(Struct, frozen=True):
     leader_alive: bool
     exit: Exit | None = None  # of the leader
     result_spooled: bool = False
+    refused: bool = False  # the slot says that it could not be started
 
 
 class Recovery(Struct, frozen=True):
@@ -35,9 +36,11 @@ def decide_recovery(job: Job, seen: Evidence) -> Recovery:
         return Recovery("rebooted", "the host was restarted since")
     if seen.leader_alive and seen.accepted:
         return Recovery("adopt", "its process is alive")
+    if seen.refused and seen.accepted:
+        return Recovery("record_failure", "its slot could not start it")
     if seen.exit is not None and seen.accepted:
         return Recovery("record_exit", "its exit is on record")
-    if seen.slot_alive:
+    if seen.slot_alive and not seen.accepted:
         return Recovery("requeue", "its slot is alive and never accepted it")
     if not seen.accepted and job.run is not None and job.run.state == "starting":
         return Recovery("requeue", "no trace of a start, and its slot is gone")

@@ -85,7 +85,7 @@ class SlotSource(Protocol):
     async def find(self) -> list[FoundSlot]:
         """Dial every slot of the runtime directory, in parallel, within one deadline."""
 
-    async def forget(self, run: str) -> None:
+    def forget(self, run: str) -> None:
         """Remove the records of a run whose end is committed."""
 
 

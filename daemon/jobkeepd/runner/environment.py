@@ -54,3 +54,8 @@ def worker_variables(directories: Directories, seat: str, cookie: str) -> dict[s
         "JOBKEEP_COOKIE": cookie,
         "JOBKEEP_SPOOL": directories.spool,
     }
+
+
+def worker_run(seat: str) -> str:
+    """What a worker's records are called."""
+    return f"worker-{seat}"

@@ -100,7 +100,7 @@ class Launcher:
         if "error" in answer:
             raise StartFailed("slot", f"the spawner cannot make a slot: {answer['error']}", answer.get("errno"))
 
-    async def forget(self, run: str) -> None:
+    def forget(self, run: str) -> None:
         for kind in (record.EXIT, record.DRAINED, record.LEADER):  # a thread would cost more than these take
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(record.run_path(self._runtime, run, kind))
@@ -172,7 +172,8 @@ class Launcher:
             try:
                 if record.lock_holder(lock) == holder:  # so the pidfd is of the process that holds it
                     signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-                    await anyio.wait_readable(pidfd)
+                    with anyio.move_on_after(_EXIT_WITHIN):
+                        await anyio.wait_readable(pidfd)
             finally:
                 os.close(pidfd)
         record.remove_slot(self._runtime, name)

@@ -12,7 +12,7 @@ from jobkeepd.core.admission import COMMAND, Need
 from jobkeepd.errors import StartFailed
 from jobkeepd.runner.base import Execution, LeaderOrder, Seat, Slot, SlotSource
 from jobkeepd.runner.command_seat import CommandSeat
-from jobkeepd.runner.environment import job_environment, worker_variables
+from jobkeepd.runner.environment import job_environment, worker_run, worker_variables
 from jobkeepd.runner.surroundings import Surroundings
 from jobkeepd.runner.worker_seat import WorkerSeat
 
@@ -124,11 +124,6 @@ class Pool:
         except OSError:
             return ""
         return f": {lines[-1]}" if lines else ""
-
-
-def worker_run(seat: str) -> str:
-    """What a worker's records are called."""
-    return f"worker-{seat}"
 
 
 def worker_log(logs: str, seat: str) -> str:

@@ -61,6 +61,7 @@ class Lane:
         """A job that was picked for a seat of its own has it."""
         self._pending.discard(job)
         self._places[job] = place
+        self._poke()  # somebody may wait behind it
 
     def unseated(self, job: str) -> None:
         """No seat could be had for it."""

@@ -10,11 +10,12 @@ from jobkeep.protocol.worker import FinishParameters
 from msgspec import Struct
 
 from jobkeepd.core.admission import Need, need_of
-from jobkeepd.core.ending import Exited, Finished, Gone, NeverSent, Rebooted, RunEnd, WorkerDied, decide, usage_of
+from jobkeepd.core.ending import Exited, Finished, Gone, NeverSent, NotStarted, Rebooted, RunEnd, WorkerDied, decide, usage_of
 from jobkeepd.core.model import Job
 from jobkeepd.core.recovery import Evidence, Recovery, decide_recovery
 from jobkeepd.errors import DaemonError, StaleToken, StorageFailed
 from jobkeepd.runner.base import Execution, FoundSlot, Seat, Slot, SlotSource
+from jobkeepd.runner.environment import worker_run
 from jobkeepd.runner.spool import Spool, Spooled
 from jobkeepd.store.changes import MarkRunning, Note
 from jobkeepd.supervisor.dispatcher import Dispatcher
@@ -24,6 +25,15 @@ from jobkeepd.supervisor.reports import save_checkpoint
 from jobkeepd.supervisor.workshop import Workshop
 
 log = structlog.get_logger()
+
+
+def find_slot(job: Job, found: list[FoundSlot]) -> FoundSlot | None:
+    """What was found of a run: by its own records, or its worker's, else its living seat."""
+    run = job.run
+    assert run is not None
+    names = (job.ref.id, worker_run(run.seat))
+    own = next((each for each in found if each.run in names), None)
+    return own or next((each for each in found if each.name == run.seat and each.slot is not None), None)
 
 
 class Adopter(Protocol):
@@ -66,7 +76,7 @@ class Startup(Struct, frozen=True):
     ) -> None:
         run = job.run
         assert run is not None
-        slot = next((each for each in found if each.name == run.seat), None)
+        slot = find_slot(job, found)
         finish = spooled.get(job.ref.id, Spooled()).finish
         if finish is not None and finish.fence != run.fence:
             finish = None
@@ -95,7 +105,7 @@ class Startup(Struct, frozen=True):
         if slot is None:
             return Evidence(self.same_boot, False, False, False, None, result_spooled)
         # a worker's slot has accepted the worker, not the run; whether the run reached it, the worker itself will say
-        accepted = slot.run is not None if job.spec.function else slot.run == job.ref.id
+        accepted = slot.run is not None and slot.run in (job.ref.id, worker_run(slot.name))
         return Evidence(
             same_boot=self.same_boot,
             slot_alive=slot.slot is not None,
@@ -103,6 +113,7 @@ class Startup(Struct, frozen=True):
             leader_alive=slot.execution is not None and slot.exit is None,
             exit=slot.exit,
             result_spooled=result_spooled,
+            refused=slot.failed is not None,
         )
 
     def _adopt(self, job: Job, slot: Slot, execution: Execution, places: dict[str, Place]) -> None:
@@ -120,6 +131,9 @@ class Startup(Struct, frozen=True):
                 assert finish is not None
                 result = finish.result if finish.outcome == "succeeded" else None
                 return Finished(finish.outcome, now, result=result, error=finish.error, reason=finish.reason)
+            case "record_failure":
+                assert slot is not None and slot.failed is not None
+                return NotStarted(str(slot.failed), now)
             case "record_exit":
                 assert slot is not None and slot.exit is not None
                 return WorkerDied(slot.exit) if job.spec.function else Exited(slot.exit, terminated=job.stop is not None)
@@ -133,7 +147,7 @@ class Startup(Struct, frozen=True):
     async def _record(self, job: Job, end: RunEnd) -> None:
         decision = decide(job, end, None, self.workshop.policy())
         await self.workshop.store.apply(end_run(job, decision, usage_of(end)))
-        await self.slots.forget(job.ref.id)
+        self.slots.forget(job.ref.id)
 
     async def _take_checkpoints(self, spooled: Mapping[str, Spooled]) -> None:
         for run, left in spooled.items():
@@ -153,4 +167,4 @@ class Startup(Struct, frozen=True):
         if found.slot is not None:
             await found.slot.retire()
         if found.run is not None:
-            await self.slots.forget(found.run)
+            self.slots.forget(found.run)

@@ -1,0 +1,91 @@
+"""A supervisor over the store in memory and a fake runner, in virtual time."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+import trio.testing
+from fakes.runner import FakeClock, FakeRunner
+from jobkeep.protocol.jobs import JobSpec
+
+from jobkeepd.core.model import Entry, Job, Peer
+from jobkeepd.store.changes import NewJob
+from jobkeepd.store.memory import MemoryStore
+from jobkeepd.supervisor.feed import Feed
+from jobkeepd.supervisor.settings import JobSettings, QueueSettings
+from jobkeepd.supervisor.supervisor import Supervisor
+from jobkeepd.supervisor.workshop import Environments, Workshop
+
+ME = Peer(1000, 1000, 42)
+
+
+class Stage:
+    """Everything a test of the supervisor touches."""
+
+    def __init__(self, store: MemoryStore, runner: FakeRunner, supervisor: Supervisor) -> None:
+        self.store = store
+        self.runner = runner
+        self.supervisor = supervisor
+        self._ids = (f"job{number:05d}x" for number in itertools.count(1))
+
+    async def submit(self, count: int = 1, **spec: Any) -> list[str]:
+        """`count` jobs of the same kind."""
+        wanted = JobSpec(**({"command": ["true"]} | spec))
+        jobs = tuple(NewJob(next(self._ids), wanted, None) for _ in range(count))
+        submitted = await self.supervisor.submit(jobs, (), ME, request=None, digest="", on_conflict="reject")
+        return list(submitted.ids)
+
+    async def until(self, job: str, *states: str) -> Job:
+        """The job, once it is in one of `states`; virtual time passes."""
+        with anyio.fail_after(36_000):
+            while (found := await self.store.get(job)).state not in states:
+                await anyio.sleep(0.01)
+        return found
+
+    async def kinds(self, job: str) -> list[str]:
+        return [entry.kind for entry in await self.store.history(job)]
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    return "trio", {"clock": trio.testing.MockClock(autojump_threshold=0)}
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    failures: list[Exception] = []
+    heard: list[Supervisor] = []
+
+    def on_entries(entries: list[Entry]) -> None:
+        for supervisor in heard:
+            supervisor.on_entries(entries)
+
+    store = MemoryStore(on_entries, failures.append)
+    runner = FakeRunner()
+    clock = FakeClock()
+    cookies = itertools.count(1)
+    workshop = Workshop(
+        store=store,
+        runner=runner,
+        clock=clock,
+        settings=JobSettings(),
+        environments=Environments(store),
+        cookie=lambda: f"cookie{next(cookies)}",
+        jitter=lambda: 0.0,
+        default_python="/usr/bin/python3",
+        default_cwd="/",
+    )
+    async with anyio.create_task_group() as group:
+        queues = {"default": QueueSettings(limit=2), "single": QueueSettings(limit=1)}
+        supervisor = Supervisor(workshop, queues, Feed(), group)
+        heard.append(supervisor)
+        supervisor.start()
+        yield Stage(store, runner, supervisor)
+        group.cancel_scope.cancel()
+    await store.aclose()
+    assert not failures

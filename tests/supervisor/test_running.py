@@ -1,0 +1,126 @@
+"""Jobs run in order, within their queue's limit, each on one seat at a time."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+from fakes.runner import FakeClock
+from jobkeep.protocol.vocabulary import ENDED_STATES
+
+from jobkeepd.core.ending import Finished, Gone, NeverSent
+from jobkeepd.errors import StartFailed
+
+from .conftest import ME, Stage
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_submitted_job_runs_and_succeeds(stage: Stage) -> None:
+    """From submit to the durable end, told in the journal."""
+    (job,) = await stage.submit()
+    ended = (await stage.supervisor.wait([job], any=False, timeout=60))[0]
+    assert (ended.state, ended.run.number if ended.run else 0) == ("succeeded", 1)
+    assert await stage.kinds(job) == ["submitted", "started", "ended", "succeeded"]
+    assert stage.runner.settled == [f"{job}.1"]
+
+
+async def test_a_queue_never_runs_more_than_its_limit(stage: Stage) -> None:
+    """Fifty jobs, two at a time, every one of them once."""
+    jobs = await stage.submit(50)
+    await stage.supervisor.wait(jobs, any=False, timeout=1000)
+    assert stage.runner.peak == 2
+    assert sorted(stage.runner.started) == sorted(jobs)
+
+
+async def test_jobs_of_one_queue_start_in_order_of_priority_then_age(stage: Stage) -> None:
+    """The urgent one overtakes what has no seat yet; equals go by age."""
+    (running,) = await stage.submit(queue="single")
+    await stage.until(running, "running")
+    waiting = await stage.submit(3, queue="single")
+    await anyio.sleep(0.5)  # the first of them has its claim by now
+    (urgent,) = await stage.submit(priority=5, queue="single")
+    await stage.supervisor.wait([*waiting, urgent], any=False, timeout=100)
+    assert stage.runner.started == [running, waiting[0], urgent, *waiting[1:]]
+
+
+async def test_seats_are_reused_and_the_next_job_is_claimed_before_one_is_free(stage: Stage) -> None:
+    """While two run, two more have their seats already, and are still shown as queued."""
+    jobs = await stage.submit(6)
+    await stage.until(jobs[0], "running")
+    await anyio.sleep(0.5)
+    ahead = [await stage.store.get(job) for job in jobs[2:4]]
+    assert [job.state for job in ahead] == ["queued", "queued"]
+    assert [job.run.state if job.run else None for job in ahead] == ["starting", "starting"]
+    await stage.supervisor.wait(jobs, any=False, timeout=100)
+    assert len(stage.runner.seats) == 2
+
+
+async def test_a_job_that_was_claimed_ahead_can_be_cancelled_and_never_runs(stage: Stage) -> None:
+    """Its claim is revoked before the seat is free."""
+    jobs = await stage.submit(4)
+    await stage.until(jobs[0], "running")
+    await anyio.sleep(0.5)
+    cancelled = await stage.supervisor.cancel(jobs[2], ME, force=False, reason="not needed")
+    assert cancelled.state == "cancelled"
+    await stage.supervisor.wait(jobs, any=False, timeout=100)
+    assert jobs[2] not in stage.runner.started
+    assert len(stage.runner.started) == 3
+
+
+async def test_a_job_whose_seat_breaks_before_its_turn_gets_another(stage: Stage) -> None:
+    """The claim behind a broken seat is taken back, and the job runs elsewhere."""
+    jobs = await stage.submit(3)
+    await stage.until(jobs[0], "running")
+    await anyio.sleep(0.5)
+    for seat in stage.runner.seats:
+        seat.usable = False
+    await stage.supervisor.wait(jobs, any=False, timeout=100)
+    assert (await stage.store.get(jobs[2])).state == "succeeded"
+    assert stage.runner.started.count(jobs[2]) == 1
+
+
+async def test_a_failed_job_is_retried_after_its_backoff_until_its_budget_is_spent(stage: Stage) -> None:
+    """Three attempts, one and two seconds apart, in the journal and in virtual time."""
+    stage.runner.end = lambda *args: Finished("failed", FakeClock().now())  # type: ignore[method-assign]
+    began = anyio.current_time()
+    (job,) = await stage.submit(retries=2, backoff_s=60.0)
+    ended = await stage.until(job, *ENDED_STATES)
+    assert (ended.state, ended.attempts, len(stage.runner.started)) == ("failed", 2, 3)
+    assert anyio.current_time() - began >= 180
+
+
+async def test_a_job_without_a_seat_fails_with_the_reason(stage: Stage) -> None:
+    """A worker that cannot start is a failure of the job, told once."""
+    stage.runner.refuse = StartFailed("worker", "worker of /p did not start: No module named jobkeep")
+    (job,) = await stage.submit()
+    ended = await stage.until(job, *ENDED_STATES)
+    assert ended.state == "failed"
+    assert "No module named jobkeep" in (ended.run.reason or "" if ended.run else "")
+
+
+async def test_a_host_that_cannot_fork_is_asked_again_later(stage: Stage) -> None:
+    """No slot now is no verdict on the job."""
+    stage.runner.refuse = StartFailed("slot", "cannot fork")
+    (job,) = await stage.submit()
+    await anyio.sleep(5)
+    assert (await stage.store.get(job)).state == "queued"
+    stage.runner.refuse = None
+    await stage.until(job, "succeeded")
+
+
+async def test_a_start_that_never_arrived_is_sent_again_and_charged_to_nobody(stage: Stage) -> None:
+    """Nothing ran: the job goes back to its queue."""
+    ends = iter([NeverSent(1.0)])
+    honest = stage.runner.end
+    stage.runner.end = lambda *args: next(ends, None) or honest(*args)  # type: ignore[method-assign]
+    (job,) = await stage.submit()
+    ended = await stage.until(job, *ENDED_STATES)
+    assert (ended.state, ended.attempts, ended.run.number if ended.run else 0) == ("succeeded", 0, 2)
+
+
+async def test_a_lost_run_fails_and_is_called_lost(stage: Stage) -> None:
+    """Nobody saw its end, and nobody pretends to."""
+    stage.runner.end = lambda *args: Gone(1.0)  # type: ignore[method-assign]
+    (job,) = await stage.submit()
+    ended = await stage.until(job, *ENDED_STATES)
+    assert (ended.state, ended.outcome) == ("failed", "lost")
