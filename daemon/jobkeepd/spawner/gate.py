@@ -59,10 +59,6 @@ class Gate:
         """Readable once the child has passed exec, or cannot."""
         return self._returned
 
-    def remove(self) -> None:
-        os.unlink(self._here)
-        os.unlink(self._gate)
-
     def hold(self, run: str, command: leader.Command, out: int, err: int) -> int | None:
         """Start a child with the current directory and umask, up to the gate. None: there is none, see `result`."""
         begun = os.fsencode(record.run_path(self._runtime, run, record.LEADER))

@@ -51,7 +51,7 @@ def open_logs(order: dict[str, Any]) -> tuple[int, int]:
     """Descriptors for stdout and stderr, one file or two."""
     out = _open_log(order["stdout"])
     if order["stderr"] == order["stdout"]:
-        return out, os.dup(out)
+        return out, out
     try:
         return out, _open_log(order["stderr"])
     except Failed:

@@ -58,9 +58,8 @@ class Shim:
         self._retiring = False
         self._poll = select.poll()
         self._wakeup = wakeup.descriptor()
-        self._poll.register(listener, select.POLLIN)
-        self._poll.register(self._wakeup, select.POLLIN)
-        self._poll.register(self._gate, select.POLLIN)
+        for fd in (listener.fileno(), self._wakeup, self._gate.fileno()):
+            self._poll.register(fd, select.POLLIN)
 
     def serve(self) -> None:
         """Until retired, or idle for long without a daemon."""
@@ -77,9 +76,7 @@ class Shim:
                 self._reap()
             if self._deadline is not None and time.monotonic() >= self._deadline:
                 self._expire()
-        os.unlink(record.slot_socket(self._runtime, self._name))
-        os.unlink(record.slot_lock(self._runtime, self._name))
-        self._gate.remove()
+        record.remove_slot(self._runtime, self._name)
 
     def retire_soon(self, *_: object) -> None:
         """TERM from a host that shuts down: end once idle, unless a daemon is there to decide."""
@@ -175,8 +172,8 @@ class Shim:
         finally:
             os.umask(0o077)
             os.chdir("/")
-            os.close(out)
-            os.close(err)
+            for fd in {out, err}:
+                os.close(fd)
         if pid is None:
             number = self._gate.result()
             why = os.strerror(number) if number else "it was killed before it began"
