@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cli.conftest import Jobkeep
-from cli.fake_daemon import FakeDaemon, Fault, ended
+from cli.fake_daemon import FakeDaemon, Fault, Hangup, ended
 
 
 def by_id(answers: dict[str, Any]) -> Any:
@@ -72,6 +72,35 @@ def test_verbs_have_json_and_quiet_forms(jobkeep: Jobkeep, daemon: FakeDaemon) -
         {"id": "b1", "state": "cancelling"},
     ]
     assert jobkeep("cancel", "a", "b", "-q").out == "a1\nb1\n"
+
+
+@pytest.mark.parametrize(("verb", "method"), [("resume", "Resume"), ("restart", "Restart")])
+def test_what_is_not_idempotent_is_asked_once(jobkeep: Jobkeep, daemon: FakeDaemon, verb: str, method: str) -> None:
+    """Without an answer it is unknown whether it took effect, and the message says how to find out."""
+
+    def hang_up(_: object) -> None:
+        raise Hangup
+
+    daemon.answers[method] = hang_up
+    done = jobkeep(verb, "a", "b")
+
+    assert done.code == 4
+    assert "whether it took effect is unknown; jobkeep show a tells" in done.err
+    assert daemon.called(method) == [{"id": "a"}]
+
+
+def test_a_cancel_without_an_answer_is_sent_again(jobkeep: Jobkeep, daemon: FakeDaemon) -> None:
+    """Twice does no more than once."""
+    breaks = iter([True, False])
+
+    def answer(_: object) -> dict[str, Any]:
+        if next(breaks):
+            raise Hangup
+        return {"id": "a1", "state": "cancelling"}
+
+    daemon.answers["Cancel"] = answer
+
+    assert jobkeep("cancel", "a").out == "a1  … cancelling\n"
 
 
 @pytest.mark.parametrize(

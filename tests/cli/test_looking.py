@@ -172,6 +172,23 @@ def test_a_broken_connection_is_dialled_again(jobkeep: Jobkeep, daemon: FakeDaem
     assert jobkeep("show", "k", "-q").out == "k3x9a0b1c2d3e4f5\n"
 
 
+def test_a_daemon_that_cannot_serve_is_not_asked_for_ever(
+    jobkeep: Jobkeep, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Patience counts from the last good answer, and ends with the daemon's own words."""
+    monkeypatch.setattr("jobkeep.cli.wire.CALL_PATIENCE", 0.2)
+
+    def refuse(_: object) -> None:
+        raise Fault("org.jobkeep.Admin.ShuttingDown", message="the daemon is about to end")
+
+    daemon.answers["Get"] = refuse
+    done = jobkeep("show", "k")
+
+    assert done.code == 4
+    assert "the daemon is about to end: nothing was changed" in done.err
+    assert len(daemon.called("Get")) > 1
+
+
 def test_an_answer_that_is_no_json_is_an_error(jobkeep: Jobkeep, daemon: FakeDaemon) -> None:
     """Whoever listens there is not our daemon."""
     daemon.raw = b"HTTP/1.1 400 Bad Request\r\n\0"

@@ -26,9 +26,10 @@ def act(context: Context, arguments: Options, method: str, **flags: bool) -> int
     given = {name: True for name, value in flags.items() if value}
 
     def one(id: str) -> None:
-        reply = context.link.call(
-            JOBS + method, again="whether it took effect is unknown", id=id, reason=arguments.reason, **given
-        )
+        again = f"whether it took effect is unknown; jobkeep show {id} tells"
+        # To cancel twice is to cancel; a second resume would be refused, a second restart would end the new run.
+        ask = context.link.call if method == "Cancel" else context.link.once
+        reply = ask(JOBS + method, again=again, id=id, reason=arguments.reason, **given)
         if arguments.json:
             context.print_json(reply)
         elif arguments.quiet:

@@ -24,12 +24,12 @@ PASSING = ("ShuttingDown", "StorageFailed", "SlowReader")  # faults after which 
 FIRST_PAUSE = 0.05
 
 
-class Unanswered(DaemonUnreachable):
+class Unanswered(ConnectionLost):
     """A daemon is there but stays silent: no use in asking again."""
 
 
 class Wire:
-    """One connection. Parameters and replies are plain JSON objects. `heard` is when the last reply came."""
+    """One connection. Parameters and replies are plain JSON objects. `heard` is when the last good reply came."""
 
     def __init__(self, path: str, timeout: float) -> None:
         self.path = path
@@ -49,14 +49,16 @@ class Wire:
             if time.monotonic() - began >= limit:
                 raise Unanswered(self.path, f"no answer within {limit:g} s") from None
             raise
+        reply = _parameters(message)
         self.heard = time.monotonic()
-        return _parameters(message)
+        return reply
 
     def stream(self, method: str, **parameters: Any) -> Iterator[dict[str, Any]]:
         """A request with a stream of answers, however long they take."""
         for message in self._connection.stream(method, encode(parameters)):
+            reply = _parameters(message)
             self.heard = time.monotonic()
-            yield _parameters(message)
+            yield reply
 
     def close(self) -> None:
         self._connection.close()
@@ -102,10 +104,9 @@ class Link:
     @property
     def path(self) -> str:
         """The socket that is talked to."""
-        return self.wire.path
+        return self.connect().path
 
-    @property
-    def wire(self) -> Wire:
+    def connect(self) -> Wire:
         """The connection, dialled if there is none."""
         if self._wire is None:
             self._wire = self._dial() if self._path is None else self._redial(self._path)
@@ -124,11 +125,12 @@ class Link:
 
         `again` completes the error: what goes on, and how to get back to it.
         """
+        if self._path is None:
+            self.connect()  # a daemon that never answered is not waited for
         began, pause = 0.0, FIRST_PAUSE
         while True:
-            wire = self.wire if self._path is None else None  # nobody there at all: no patience with that
             try:
-                return action(wire or self.wire)
+                return action(self.connect())
             except (DaemonUnreachable, RemoteFault) as lost:
                 if isinstance(lost, RemoteFault) and lost.name not in PASSING:
                     raise
@@ -144,3 +146,11 @@ class Link:
     def call(self, method: str, *, again: str = "nothing was changed", **parameters: Any) -> dict[str, Any]:
         """One idempotent request."""
         return self.patiently(lambda wire: wire.call(method, **parameters), again)
+
+    def once(self, method: str, *, again: str, **parameters: Any) -> dict[str, Any]:
+        """One request that must not be repeated: asked twice it would do twice as much."""
+        try:
+            return self.connect().call(method, **parameters)
+        except ConnectionLost as lost:
+            self.close()
+            raise Failure(f"{lost}: {again}", UNREACHABLE) from None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 
 from jobkeep.cli.failures import FAILED, OK, UNREACHABLE, Failure
 from jobkeep.cli.wire import ADMIN
-from jobkeep.errors import DaemonUnreachable
+from jobkeep.errors import ConnectionLost, DaemonUnreachable
 from jobkeep.paths import named_socket
 
 TYPE_CHECKING = False
@@ -69,7 +70,8 @@ def stop(context: Context) -> int:
     """End the daemon, and return when it is gone: no socket answers, and the process has ended."""
     status = _ask(context, "Status")
     pid, running = int(status["pid"]), _running(status)
-    _ask(context, "Stop")
+    with suppress(ConnectionLost):  # it may be gone before its answer is read
+        _ask(context, "Stop")
     deadline = time.monotonic() + STOP_PATIENCE
     while _alive(pid) or _status(context, pid) is not None:
         if time.monotonic() > deadline:
