@@ -192,6 +192,20 @@ async def test_an_error_of_the_writer_itself_stops_the_store(open_store: Open, h
     assert len(heard.failures) == 1
 
 
+async def test_a_listener_that_breaks_stops_the_store(open_store: Open, heard: Heard) -> None:
+    """It has missed entries: the feed would have a gap."""
+
+    def broken(entries: Any) -> None:
+        raise RuntimeError("no")
+
+    store = await open_store(on_entries=broken)
+    with pytest.raises(StorageFailed, match="RuntimeError"):
+        await submit(store, "a1")
+    with pytest.raises(StorageFailed):
+        await submit(store, "a2")
+    assert len(heard.failures) == 1
+
+
 async def test_a_closed_store_has_committed_what_was_waiting(open_store: Open) -> None:
     """And refuses what comes later."""
     store = await open_store()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from itertools import islice
 from typing import Any, Final
 
@@ -56,12 +57,11 @@ def _authorize(action: int, first: str | None, second: str | None, *_source: str
 def run(conn: sqlite3.Connection, query: str, limit: int, deadline: Deadline) -> Rows:
     conn.set_progress_handler(lambda: deadline.over, _STEPS)
     try:
-        cursor = conn.execute(query)
-        if cursor.description is None:
-            raise BadQuery("only a SELECT that returns columns can be asked here")
-        found = list(islice(cursor, limit + 1))
-        columns = [column[0] for column in cursor.description]
-        cursor.close()
+        with closing(conn.execute(query)) as cursor:  # left open, it would keep the WAL from being checkpointed
+            if cursor.description is None:
+                raise BadQuery("only a SELECT that returns columns can be asked here")
+            found = list(islice(cursor, limit + 1))
+            columns = [column[0] for column in cursor.description]
     except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
         if deadline.over:
             raise BadQuery("the query took too long") from error

@@ -6,7 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import aiosqlite
 
@@ -15,6 +15,7 @@ from jobkeepd.store.changes import Change, MarkRunning, SaveProgress
 from jobkeepd.store.transactions import Committed, Transactions
 
 _T = TypeVar("_T")
+Batch: TypeAlias = list[tuple[Change, asyncio.Future[Any] | None]]  # without a future, nobody waits
 
 
 async def connect(path: Path, *, readonly: bool = False) -> aiosqlite.Connection:
@@ -47,7 +48,7 @@ class Writer:
         self._transactions = transactions
         self._on_failure = on_failure
         self._publish: Callable[[Committed], None] = lambda done: None
-        self._pending: list[tuple[Change, asyncio.Future[Any] | None]] = []
+        self._pending: Batch = []
         self._wake = asyncio.Event()
         self._refusal: StoreError | None = None
         self._closing = False
@@ -91,14 +92,26 @@ class Writer:
             if self._closing:
                 return
 
-    async def _commit(self, batch: list[tuple[Change, asyncio.Future[Any] | None]]) -> None:
+    async def _commit(self, batch: Batch) -> None:
+        loop = asyncio.get_running_loop()
         changes = [change for change, _ in batch]
+
+        def commit(_: sqlite3.Connection) -> None:
+            done = self._transactions.run(changes)
+            # straight from the thread: through this task, the answers would come a turn of the loop later
+            loop.call_soon_threadsafe(self._answer, batch, done)
+
         try:
-            done = await in_thread(self._connection, lambda _: self._transactions.run(changes))
+            await in_thread(self._connection, commit)
         except Exception as error:  # noqa: BLE001 - whatever it is, no transaction may follow it
             self._fail(error, batch)
+
+    def _answer(self, batch: Batch, done: Committed) -> None:
+        try:
+            self._publish(done)
+        except Exception as error:  # noqa: BLE001 - a listener that missed a commit is as bad as a failed one
+            self._fail(error, batch)
             return
-        self._publish(done)
         for (change, future), outcome in zip(batch, done.outcomes, strict=True):
             if future is None:
                 if isinstance(outcome, Exception) and not _too_late(change, outcome):
@@ -109,7 +122,7 @@ class Writer:
                 else:
                     future.set_result(outcome)
 
-    def _fail(self, error: Exception, batch: list[tuple[Change, asyncio.Future[Any] | None]]) -> None:
+    def _fail(self, error: Exception, batch: Batch) -> None:
         """Nothing is known of this batch, and after it nothing is accepted."""
         broken = StorageFailed(f"the store's writer broke: {error!r}")
         failure = error if isinstance(error, StorageFailed) else broken
