@@ -17,7 +17,7 @@ class Killed(BaseException):
 
 
 class Job:
-    """Goes through `items`; those in `failing` raise. `calls` are the items whose body was finished, in order."""
+    """Goes through `items`; those in `failing` raise. `calls` are the items whose body ended, in order."""
 
     def __init__(self, items: Iterable[Any], failing: Iterable[Any] = ()) -> None:
         self.items = items
@@ -67,11 +67,11 @@ class Job:
         return await context.for_each(self.items, body, **options)
 
     def run_blocking(
-        self, *, kill_at: int | None = None, stop_at: int | None = None, lag: int = 0, every: int = 5, **options: Any
+        self, *, kill_at: int | None = None, lag: int = 0, every: int = 5, **options: Any
     ) -> Batch:
         """The same in a plain function."""
         self.port = FakePort(self.records, lag)
         order = self.records.order(every=every, only_failed=options.pop("only_failed", False))
         return BlockingJobContext(order, self.port).for_each(
-            self.items, self.body(kill_at, stop_at), **options
+            self.items, self.body(kill_at, None), **options
         )

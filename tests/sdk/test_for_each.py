@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from typing import Any
 
 import anyio
@@ -211,7 +212,7 @@ async def test_several_batches_at_once_share_the_checkpoints() -> None:
         try:
             async with anyio.create_task_group() as group:
                 for name in ("a", "b"):
-                    group.start_soon(lambda name=name: ctx.for_each(range(9), body, batch=name))  # type: ignore[misc]
+                    group.start_soon(partial(ctx.for_each, range(9), body, batch=name))
         except BaseExceptionGroup:
             assert killed
     assert records.tallies == {"done": 18}

@@ -73,8 +73,7 @@ async def test_a_stopped_job_repeats_nothing() -> None:
             job = Job(range(9), failing={4})
             try:
                 batch = await job.run(stop_at=stop_at, every=4, lag=9, concurrency=concurrency)
-            except Stopped as stopped:
-                assert stopped.reason == "cancelled"
+            except Stopped:
                 batch = await job.run(every=4, concurrency=concurrency)
             same_as_undisturbed(job, batch, 9, {4})
             assert len(job.calls) == 9

@@ -51,6 +51,7 @@ class FakeDaemon:
             if self._listener is not None:
                 self._listener.shutdown(socket.SHUT_RDWR)
                 self._listener.close()
+                self._listener = None
             if os.path.exists(self.path):
                 os.unlink(self.path)
             for connection in self._connections:
@@ -70,9 +71,10 @@ class FakeDaemon:
         self.runs += 1
         run = f"j{self.runs}.1"
         order = {
-            "run": run, "fence": self.runs, "function": function, "arguments": arguments, "job": f"j{self.runs}",
-            "name": "f", "number": 1, "cookie": f"cookie{self.runs}",
-            "stdout": str(self.directory / f"{run}.out"), "stderr": str(self.directory / f"{run}.err"), **more,
+            "run": run, "fence": self.runs, "job": f"j{self.runs}", "cookie": f"cookie{self.runs}",
+            "function": function, "arguments": arguments, "name": "f", "number": 1,
+            "stdout": str(self.directory / f"{run}.out"), "stderr": str(self.directory / f"{run}.err"),
+            **more,
         }  # fmt: skip
         self.send({"kind": "run", "run": order}, cut=cut)
         return run

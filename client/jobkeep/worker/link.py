@@ -215,11 +215,11 @@ class Link:
     def _patience(self, now: float) -> float:
         """Milliseconds until something is due."""
         settings = self._settings
-        due = [now + 60.0]
+        due = [now + settings.reply_s]  # reports go out without this thread, and may get no reply
         runs = self._current()
         if runs:
             due.append(self._beat_at)
-            due += [at for run in runs for at in (run.cancel_at, run.progress_at) if at is not None]
+            due += [at for run in runs for at in run.due()]
         if self._abort_at is not None:
             due.append(self._abort_at)
         if self._orders is None:

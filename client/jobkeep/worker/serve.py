@@ -7,39 +7,23 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Final, NoReturn
+from typing import Any, NoReturn
 
 import anyio
-import msgspec
 from anyio import CancelScope, create_task_group, get_running_tasks
-from anyio.from_thread import BlockingPortal
-from msgspec import Raw, Struct
+from msgspec import Struct
 
-from jobkeep.errors import Stopped
-from jobkeep.protocol.jobs import ErrorInfo
-from jobkeep.protocol.vocabulary import ERROR_LIMIT, RESULT_LIMIT
-from jobkeep.protocol.worker import FinishParameters, Outcome
+from jobkeep.protocol.worker import FinishParameters
 from jobkeep.sdk.blocking import BlockingJobContext
 from jobkeep.sdk.context import JobContext
-from jobkeep.sdk.failures import bounded, error_info
 from jobkeep.worker.active import ActiveRun
+from jobkeep.worker.doorbell import Doorbell
+from jobkeep.worker.ending import Ending, raised, refused, returned, stopped
 from jobkeep.worker.functions import Function, Functions, UnknownFunction
 from jobkeep.worker.hygiene import Hygiene, Sources
 from jobkeep.worker.link import Link
 from jobkeep.worker.output import Output
 from jobkeep.worker.settings import Settings
-
-_encode = msgspec.json.Encoder().encode
-_HERE: Final = os.path.dirname(__file__)
-
-
-class Ending(Struct):
-    """How a run has ended, before anybody looked at what it left behind."""
-
-    outcome: Outcome
-    result: Raw = Raw(b"null")
-    error: ErrorInfo | None = None
-    reason: str | None = None
 
 
 class Begun(Struct):
@@ -63,6 +47,7 @@ class Server:
         self._link = Link(settings)
         self._output = Output()
         self._functions = Functions()
+        self._doorbell = Doorbell()
         self._served = 0
         self._leaving = False
         self._loop_runs: Begun | None = None
@@ -96,25 +81,24 @@ class Server:
         try:
             self._output.redirect(order.stdout, order.stderr)
             if run.stop_reason is not None:
-                return Begun(run, ending=_stopped(run.stop_reason))
+                return Begun(run, ending=stopped(run.stop_reason))
             function, is_new = self._functions.get(order.function)
             if is_new:
                 self._hygiene.rebase()
             return Begun(run, function, function.bind(order.arguments))
         except (UnknownFunction, TypeError) as error:  # ours, so that our frames would tell nothing
-            info = bounded(_name(error), str(error), None, ERROR_LIMIT)
-            return Begun(run, ending=Ending("failed", error=info))
+            return Begun(run, ending=refused(type(error).__name__, str(error)))
         except Exception as error:  # noqa: BLE001 - the module's own code runs here, and the disk may be full
-            return Begun(run, ending=_failed(error))
+            return Begun(run, ending=raised(error, None))
 
     # Plain functions
 
     def _call(self, begun: Begun) -> Ending:
         assert begun.function is not None
         try:
-            return _succeeded(_invoke(begun, BlockingJobContext))
+            return returned(_invoke(begun, BlockingJobContext))
         except BaseException as error:  # noqa: BLE001 - whatever a job raises is its end, never ours
-            return _ended(error, begun.run)
+            return raised(error, begun.run.stop_reason)
 
     # Async functions
 
@@ -124,7 +108,7 @@ class Server:
         try:
             unsettled, upcoming = anyio.run(self._in_loop)
         except BaseException as error:  # noqa: BLE001 - a task that a job has left behind may end the loop
-            unsettled, upcoming = _ended(error, self._loop_runs.run), None
+            unsettled, upcoming = raised(error, self._loop_runs.run.stop_reason), None
         if unsettled is None:
             return upcoming
         self._settle(self._loop_runs, unsettled)
@@ -134,21 +118,22 @@ class Server:
         """Leaves the loop when something is left in it: closing it ends the tasks and threads of a run."""
         begun = self._loop_runs
         assert begun is not None
-        portal = BlockingPortal()
-        async with portal:
+        unsettled: Ending | None = None
+        upcoming: Begun | None = begun
+        async with create_task_group() as group:
+            group.start_soon(self._doorbell.serve, name="jobkeep doorbell")
             tasks = len(get_running_tasks())
-            while True:
-                ending = await _await(begun, portal)
+            while upcoming is not None and upcoming.is_async:
+                self._loop_runs = begun = upcoming
+                ending = await _await(begun, self._doorbell)
                 if len(get_running_tasks()) > tasks or self._hygiene.threads_left:
+                    unsettled = ending
                     break
                 self._settle(begun, ending)
                 # Waiting for the next run blocks the loop: nothing else is in it.
                 upcoming = self._begin_next()
-                if upcoming is None or not upcoming.is_async:
-                    return None, upcoming
-                self._loop_runs = begun = upcoming
-            await portal.stop(cancel_remaining=True)
-        return ending, None
+            group.cancel_scope.cancel()
+        return unsettled, upcoming
 
     # Afterwards
 
@@ -178,20 +163,20 @@ class Server:
         )
 
 
-async def _await(begun: Begun, portal: BlockingPortal) -> Ending:
+async def _await(begun: Begun, doorbell: Doorbell) -> Ending:
     """Run the function in a task of its own, which a request to stop cancels."""
     run = begun.run
     endings: list[Ending] = []
 
     async def body() -> None:
         with CancelScope() as scope:
-            run.enter_loop(portal, scope)
+            run.enter_loop(doorbell, scope)
             try:
-                endings.append(_succeeded(await _invoke(begun, JobContext)))
+                endings.append(returned(await _invoke(begun, JobContext)))
             except anyio.get_cancelled_exc_class():
                 raise
             except BaseException as error:  # noqa: BLE001 - whatever a job raises is its end, never ours
-                endings.append(_ended(error, run))
+                endings.append(raised(error, run.stop_reason))
             finally:
                 run.leave()
 
@@ -200,56 +185,16 @@ async def _await(begun: Begun, portal: BlockingPortal) -> Ending:
     if endings:
         return endings[0]
     if run.stop_reason is not None:
-        return _stopped(run.stop_reason)
-    error = ErrorInfo("asyncio.CancelledError", "the function has cancelled its own task")
-    return Ending("failed", error=error)
+        return stopped(run.stop_reason)
+    return refused("asyncio.CancelledError", "the function has cancelled its own task")
 
 
 def _invoke(begun: Begun, context: Callable[[Any, Any], object]) -> Any:
     function, run = begun.function, begun.run
     assert function is not None
     if function.wants_context:
-        return function.call(context(run.order, run), **begun.arguments)
+        return function.call(context(run.order, run.port), **begun.arguments)
     return function.call(**begun.arguments)
-
-
-def _succeeded(value: Any) -> Ending:
-    if value is None:
-        return Ending("succeeded")
-    try:
-        result = _encode(value)
-    except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
-        info = bounded("TypeError", f"the result cannot be JSON: {error}", None, ERROR_LIMIT)
-        return Ending("failed", error=info)
-    if len(result) > RESULT_LIMIT:
-        message = f"the result is {len(result)} bytes as JSON, over the limit of {RESULT_LIMIT}"
-        return Ending("failed", error=ErrorInfo("jobkeep.errors.TooLarge", message))
-    return Ending("succeeded", result=Raw(result))
-
-
-def _ended(error: BaseException, run: ActiveRun) -> Ending:
-    if _means_stop(error):
-        return _stopped(run.stop_reason or "cancelled")
-    return _failed(error)
-
-
-def _means_stop(error: BaseException) -> bool:
-    if isinstance(error, BaseExceptionGroup):
-        return all(_means_stop(part) for part in error.exceptions)
-    return isinstance(error, Stopped)
-
-
-def _stopped(reason: str) -> Ending:
-    return Ending("cancelled" if reason in ("cancelled", "timeout") else "interrupted", reason=reason)
-
-
-def _failed(error: BaseException) -> Ending:
-    return Ending("failed", error=error_info(error, ERROR_LIMIT, skip=_HERE))
-
-
-def _name(error: BaseException) -> str:
-    kind = type(error)
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def leave(code: int) -> NoReturn:

@@ -1,0 +1,64 @@
+"""How a run has ended: from a value, an exception or a request to stop."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Final
+
+import msgspec
+from msgspec import Raw, Struct
+
+from jobkeep.errors import Stopped
+from jobkeep.protocol.jobs import ErrorInfo
+from jobkeep.protocol.vocabulary import ERROR_LIMIT, RESULT_LIMIT
+from jobkeep.protocol.worker import Outcome
+from jobkeep.sdk.failures import bounded, error_info
+
+_HERE: Final = os.path.dirname(__file__)
+_encode = msgspec.json.Encoder().encode
+
+
+class Ending(Struct):
+    """Before anybody looked at what the run has left behind."""
+
+    outcome: Outcome
+    result: Raw = Raw(b"null")
+    error: ErrorInfo | None = None
+    reason: str | None = None
+
+
+def returned(value: Any) -> Ending:
+    """The function has returned `value`, which must be JSON of at most 256 KiB."""
+    if value is None:
+        return Ending("succeeded")
+    try:
+        result = _encode(value)
+    except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
+        return refused("TypeError", f"the result cannot be JSON: {error}")
+    if len(result) > RESULT_LIMIT:
+        message = f"the result is {len(result)} bytes as JSON, over the limit of {RESULT_LIMIT}"
+        return refused("jobkeep.errors.TooLarge", message)
+    return Ending("succeeded", result=Raw(result))
+
+
+def raised(error: BaseException, stop_reason: str | None) -> Ending:
+    """The function has raised; Stopped is the end that was asked for."""
+    if _means_stop(error):
+        return stopped(stop_reason or "cancelled")
+    return Ending("failed", error=error_info(error, ERROR_LIMIT, skip=_HERE))
+
+
+def stopped(reason: str) -> Ending:
+    """The function did not get to its end."""
+    return Ending("cancelled" if reason in ("cancelled", "timeout") else "interrupted", reason=reason)
+
+
+def refused(kind: str, message: str) -> Ending:
+    """The worker itself does not accept the call or its result: a traceback would tell nothing."""
+    return Ending("failed", error=bounded(kind, message, None, ERROR_LIMIT))
+
+
+def _means_stop(error: BaseException) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return all(_means_stop(part) for part in error.exceptions)
+    return isinstance(error, Stopped)

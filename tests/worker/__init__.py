@@ -1,0 +1,1 @@
+"""The worker process, driven by a daemon that is none."""

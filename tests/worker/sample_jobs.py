@@ -1,0 +1,173 @@
+"""Functions for the tests of the worker; each test finds them as module `sample` in the worker's folder."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from jobkeep.sdk import BlockingJobContext, JobContext
+
+NOT_CALLABLE = 7
+
+
+def add(a: int, b: int = 1) -> int:
+    return a + b
+
+
+async def add_async(a: int, b: int = 1) -> int:
+    await asyncio.sleep(0)
+    return a + b
+
+
+def echo(**anything: Any) -> dict[str, Any]:
+    return anything
+
+
+def seen() -> list[str]:
+    own = [os.environ[f"JOBKEEP_{name}"] for name in ("JOB", "RUN", "COOKIE")]
+    return [*own, os.getcwd(), sys.path[0]]
+
+
+async def context(context: JobContext, where: Path) -> list[Any]:
+    return [context.job_id, context.run_number, context.name, context.restored, where.name]
+
+
+def blocking_context(ctx: Any) -> str:
+    return type(ctx).__name__
+
+
+def fail(message: str) -> None:
+    raise LookupError(message)
+
+
+async def fail_async() -> None:
+    await asyncio.sleep(0)
+    raise LookupError("later")
+
+
+def leave() -> None:
+    raise SystemExit(4)
+
+
+def large() -> str:
+    return "x" * (256 << 10)
+
+
+def not_json() -> object:
+    return object()
+
+
+def talk() -> None:
+    print("first")
+    sys.stdout.write("no end of line")
+    sys.stdout.flush()
+    os.write(1, b"\x00\xff raw\n")
+    subprocess.run(["/bin/sh", "-c", "echo child; echo complaint >&2"], check=True)
+    sys.stderr.write("last words")
+
+
+async def wait_for_ever() -> None:
+    print("waiting", flush=True)
+    await asyncio.sleep(3600)
+
+
+async def swallow() -> str:
+    print("waiting", flush=True)
+    with suppress(asyncio.CancelledError):
+        await asyncio.sleep(3600)
+    return "late"
+
+
+async def look(ctx: JobContext) -> str:
+    assert ctx.stop_reason is None
+    await ctx.progress(1)
+    while ctx.stop_reason is None:  # noqa: ASYNC110 - what such a job does
+        await asyncio.sleep(0.005)
+    return f"looked: {ctx.stop_reason}"
+
+
+def sleep_blocking(ctx: BlockingJobContext) -> None:
+    ctx.progress(1)
+    ctx.sleep(3600)
+
+
+async def items(ctx: JobContext, number: int, wait_at: int | None = None, gate: str = "") -> dict[str, int]:
+    async def one(item: int) -> str:
+        if item == wait_at:
+            await ctx.progress(note="at the gate")
+            while not os.path.exists(gate):  # noqa: ASYNC110, ASYNC240 - the test is another process
+                await asyncio.sleep(0.005)
+        if item % 4 == 3:
+            raise ValueError(f"no {item}")
+        return "ok"
+
+    return (await ctx.for_each(range(number), one)).tallies
+
+
+def items_blocking(ctx: BlockingJobContext, number: int) -> dict[str, int]:
+    def one(item: int) -> str:
+        if item % 4 == 3:
+            raise ValueError(f"no {item}")
+        return "ok"
+
+    return ctx.for_each(range(number), one).tallies
+
+
+async def long_item(ctx: JobContext) -> None:
+    async def one(item: int) -> None:
+        if item:
+            await asyncio.sleep(3600)
+
+    await ctx.for_each(range(2), one)
+
+
+def checkpoint_at_gate(ctx: BlockingJobContext, gate: str) -> str:
+    ctx.progress(1)
+    while not os.path.exists(gate):
+        time.sleep(0.005)
+    ctx.checkpoint({"at": "gate"})
+    return "through"
+
+
+def spin(ctx: BlockingJobContext) -> None:
+    ctx.progress(1)
+    while True:
+        time.sleep(0.01)
+
+
+async def block_loop(ctx: JobContext, gate: str) -> None:
+    await asyncio.sleep(0.2)
+    await ctx.progress(1)
+    while not os.path.exists(gate):  # noqa: ASYNC240 - it blocks the loop on purpose
+        time.sleep(0.005)  # noqa: ASYNC251 - as above
+
+
+def leave_thread() -> None:
+    threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()
+
+
+def leave_child() -> None:
+    subprocess.Popen(["sleep", "60"])
+
+
+async def leave_task() -> str:
+    leftover.append(asyncio.create_task(asyncio.sleep(3600)))
+    return "left"
+
+
+async def use_thread() -> int:
+    return await asyncio.to_thread(threading.get_ident)
+
+
+def touched() -> bool:
+    return bool(leftover)
+
+
+leftover: list[Any] = []

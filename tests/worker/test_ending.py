@@ -1,0 +1,82 @@
+"""Signs of life, and what makes a worker end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import pytest
+
+from .fake_daemon import FakeDaemon, Worker
+from .test_stopping import started
+
+
+def test_a_batch_is_given_time_for_its_item_and_then_cancelled(
+    daemon: FakeDaemon, start: Callable[..., Worker]
+) -> None:
+    """What was finished before is in the last checkpoint."""
+    start(attention_s=0.05)
+    run = daemon.order("sample:long_item")
+    daemon.wait("Progress", run)
+    daemon.stop(run, "restart")
+    assert daemon.wait("Finish", run)["outcome"] == "interrupted"
+    assert daemon.wait("Checkpoint", run)["done"] == 1
+
+
+def test_ticks_of_a_blocked_loop_stay_the_same(daemon: FakeDaemon, start: Callable[..., Worker]) -> None:
+    """Beats go on, from a thread."""
+    start(beat_s=0.02)
+    run = daemon.order("sample:block_loop", gate=str(daemon.directory / "gate"))
+    daemon.wait("Progress", run)
+    before = len(daemon.reports)
+    daemon.wait("Beat", run, number=before + 4)
+    ticks = [report.get("ticks") for name, report in daemon.reports if name == "Beat"]
+    (daemon.directory / "gate").touch()
+    assert len(set(ticks[:5])) > 1
+    assert len(set(ticks[-3:])) == 1
+    plain = started(daemon, "sample:sleep_blocking")
+    assert daemon.wait("Beat", plain).get("ticks") is None
+
+
+@pytest.mark.parametrize("function", ["sample:leave_thread", "sample:leave_child"])
+def test_a_run_that_leaves_something_behind_is_not_clean(
+    daemon: FakeDaemon, worker: Worker, function: str
+) -> None:
+    """The worker ends after it has reported that."""
+    finish = daemon.finish_of(function)
+    assert (finish["outcome"], finish["clean"]) == ("succeeded", False)
+    assert worker.exit_code() == 0
+
+
+def test_tasks_and_pool_threads_end_with_their_run(daemon: FakeDaemon, worker: Worker) -> None:
+    """The loop is closed, and the worker stays."""
+    for function in ("sample:leave_task", "sample:use_thread", "sample:leave_task"):
+        finish = daemon.finish_of(function)
+        assert finish["outcome"] == "succeeded"
+        assert finish.get("clean", True)
+    assert daemon.finish_of("sample:touched")["result"] is True
+
+
+def test_a_changed_source_file_retires_the_worker(daemon: FakeDaemon, worker: Worker) -> None:
+    """After the run in which it is noticed."""
+    assert not daemon.finish_of("sample:touched").get("retire", False)
+    os.utime(daemon.directory / "sample.py", ns=(1, 1))
+    while not daemon.finish_of("sample:touched").get("retire", False):
+        assert len(daemon.reports) < 50
+    assert worker.exit_code() == 0
+
+
+def test_a_worker_retires_when_told_to_or_after_its_runs(
+    daemon: FakeDaemon, start: Callable[..., Worker]
+) -> None:
+    """It finishes and reports what it has begun."""
+    worker = start(run_limit=2)
+    assert not daemon.finish_of("sample:touched").get("retire", False)
+    assert daemon.finish_of("sample:touched")["retire"]
+    assert worker.exit_code() == 0
+    other = start()
+    daemon.until(lambda: len(daemon.attached) == 2, "second worker")
+    run = daemon.order("sample:add", a=1)
+    daemon.send({"kind": "retire"})
+    assert daemon.wait("Finish", run)["result"] == 2
+    assert other.exit_code() == 0
