@@ -231,7 +231,7 @@ def test_an_event_is_one_line() -> None:
     line = events.entry(event, TERMINAL)
 
     assert line == (
-        '     7  3 min ago     k3x9a0b1  cancelled     run 2  by uid 1000  reason="too\\u001b late" n=1'
+        '     7  3 min ago     k3x9a0b1  cancelled         run 2  by uid 1000  reason="too\\u001b late" n=1'
     )
 
 

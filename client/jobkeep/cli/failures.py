@@ -74,8 +74,6 @@ def _hint(short: str, parameters: dict[str, Any]) -> str | None:
         return f"jobkeep show {parameters.get('id')}, or submit with --on-conflict return to get that job"
     if short == "Refused":
         return f"jobkeep show {parameters.get('id')} says what is possible now"
-    if short == "UnknownQueue":
-        return "known queues: " + ", ".join(str(queue) for queue in parameters.get("known") or ())
     if short == "Internal" and parameters.get("reference"):
         return f"the daemon's log tells more at {parameters['reference']}"
     return _HINTS.get(short)
@@ -84,6 +82,7 @@ def _hint(short: str, parameters: dict[str, Any]) -> str | None:
 _HINTS = {
     "NotFound": "jobkeep ls --all lists the ids",
     "NoRun": "jobkeep show ID lists the runs",
+    "UnknownQueue": "jobkeep daemon status lists the queues",
     "RequestMismatch": "use another --request-id for another job",
     "MethodNotFound": "jobkeep version shows whether client and daemon fit",
     "InterfaceNotFound": "jobkeep version shows whether client and daemon fit",

@@ -20,7 +20,7 @@ def entry(event: dict[str, Any], style: Style, job: bool = True) -> str:
         style.paint(str(event["seq"]).rjust(6), DIM),
         pad(when(event["at"], style.now, style.tty), 12),
         style.id(event["job"]) if job and event.get("job") else " " * 8 if job else "",
-        style.paint(pad(escape(event["kind"]), 12), BOLD),
+        style.paint(pad(escape(event["kind"]), 16), BOLD),
         f"run {event['run']}" if event.get("run") is not None else "",
         f"by uid {by['uid']}" if by else "",
         _data(event.get("data") or {}),
