@@ -94,7 +94,8 @@ class MarkRunning(Struct, frozen=True, kw_only=True):
 class SaveCheckpoint(Struct, frozen=True, kw_only=True):
     """Cursor, state, tallies, failed items: together. A seq that is stored already changes nothing (no error).
 
-    `failed` rows are upserted as of this run, then `resolved` ones deleted; progress.failed_items is their count.
+    `failed` rows are upserted as of this run, then `resolved` ones deleted; progress.failed_items is how many
+    are left.
     Journal: none (a checkpoint is a position, not an event); the job's checkpoint_seq/at say it.
     """
 

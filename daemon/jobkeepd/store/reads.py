@@ -111,7 +111,8 @@ def labelled(where: JobFilter, conditions: list[str], values: list[Any]) -> tupl
         conditions.append("label.job_seq < ?")
         values.append(where.before)
     for other in others:
-        conditions.append("EXISTS (SELECT 1 FROM label AS o WHERE o.key = ? AND o.value = ? AND o.job_seq = seq)")
+        has = "SELECT 1 FROM label AS o WHERE o.key = ? AND o.value = ? AND o.job_seq = seq"
+        conditions.append(f"EXISTS ({has})")
         values += other
     if where.queue is not None:
         conditions.append("+queue = ?")

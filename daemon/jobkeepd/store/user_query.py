@@ -57,7 +57,8 @@ def _authorize(action: int, first: str | None, second: str | None, *_source: str
 def run(conn: sqlite3.Connection, query: str, limit: int, deadline: Deadline) -> Rows:
     conn.set_progress_handler(lambda: deadline.over, _STEPS)
     try:
-        with closing(conn.execute(query)) as cursor:  # left open, it would keep the WAL from being checkpointed
+        # a cursor left open would keep the WAL from being checkpointed
+        with closing(conn.execute(query)) as cursor:
             if cursor.description is None:
                 raise BadQuery("only a SELECT that returns columns can be asked here")
             found = list(islice(cursor, limit + 1))
