@@ -88,8 +88,10 @@ class Link:
     def turn(self) -> None:
         """One turn of the loop. Raises what means that the connection is of no more use."""
         now = time.monotonic()
-        if self._orders is None and now >= self._dial_at:
-            self._connect()
+        if self._orders is None:
+            self._spool(now)  # before anything else: a daemon that answers nothing may come and go
+            if now >= self._dial_at:
+                self._connect()
         self._watch()
         for descriptor, event in self._poll.poll(self._patience(time.monotonic())):
             if descriptor == self._wake_read:
@@ -199,18 +201,21 @@ class Link:
                 raise ConnectionError("no reply")
             self._over = self._leaving and self.courier.settled
             return
-        if now >= self._spool_at:
-            try:
-                self.courier.spool()
-            except OSError as error:
-                self._note(f"cannot spool: {error}")
-                self._spool_at = now + 1.0
+        self._spool(now)
         forsaken = now >= self._alone_since + settings.idle_s and self.courier.spooled
         if self._leaving:
             self._over = forsaken or self.courier.settled
         elif forsaken and not runs:
             self.inbox.put(None)
             self._alone_since = now  # said once
+
+    def _spool(self, now: float) -> None:
+        if now >= self._spool_at:
+            try:
+                self.courier.spool()
+            except OSError as error:
+                self._note(f"cannot spool: {error}")
+                self._spool_at = now + 1.0
 
     def _patience(self, now: float) -> float:
         """Milliseconds until something is due."""
