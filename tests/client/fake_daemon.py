@@ -54,12 +54,14 @@ class FakeDaemon:
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.bind(self.path)
         self._listener.listen(64)
-        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+        self._acceptor = threading.Thread(target=self._accept, args=(self._listener,), daemon=True)
+        self._acceptor.start()
 
     def stop(self) -> None:
         """Stop listening and drop all connections."""
         os.unlink(self.path)
-        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.shutdown(socket.SHUT_RDWR)  # ends the thread, once it has taken what waits in the backlog
+        self._acceptor.join(5)
         self._listener.close()
         self.drop_all()
 

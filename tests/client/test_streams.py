@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import threading
 from typing import Any
 
+import anyio
 import pytest
 
 import jobkeep
@@ -72,6 +74,31 @@ async def test_a_log_goes_on_at_its_offset(daemon: FakeDaemon) -> None:
     assert lines == ["one", "two"]
     assert (first["lines"], first["offset"]) == (5, None)
     assert (second["lines"], second["offset"], second["run"]) == (None, 6, 1)
+
+
+NO_RUN = Refusal("org.jobkeep.Jobs.NoRun", {"message": "no run yet", "id": "j", "run": None})
+
+
+async def test_following_a_log_waits_for_the_first_run(daemon: FakeDaemon) -> None:
+    """A job that was only just submitted has no run yet; without `follow` that is an error."""
+    daemon.on("Jobs.Logs", NO_RUN, NO_RUN, [chunk(b"hello\n")])
+    daemon.on("Jobs.Get", {"job": job(state="queued", attempt=0)})
+
+    async with jobkeep.connect(daemon.path) as jk:
+        with pytest.raises(jobkeep.NoRun):
+            [line async for line in jk.job("j").logs()]
+        assert [line async for line in jk.job("j").logs(follow=True)] == ["hello"]
+
+
+async def test_a_job_that_never_ran_has_an_empty_log(daemon: FakeDaemon) -> None:
+    """Following the log of a job that was cancelled in its queue ends."""
+    daemon.on("Jobs.Logs", NO_RUN)
+    daemon.on("Jobs.Get", {"job": job(state="cancelled", attempt=0)})
+
+    async with jobkeep.connect(daemon.path) as jk:
+        assert [line async for line in jk.job("j").logs(follow=True)] == []
+    with jobkeep.connect_blocking(daemon.path) as blocking:
+        assert list(blocking.job("j").logs(follow=True)) == []
 
 
 async def test_both_streams_of_a_log_go_on_without_repetition(daemon: FakeDaemon) -> None:
@@ -178,3 +205,33 @@ async def test_jobs_come_page_by_page(daemon: FakeDaemon) -> None:
     assert everything == ["j6", "j5", "j4", "j3", "j2", "j1"]
     assert some == ["j6", "j5", "j4", "j3"]
     assert (asked["state"], asked["label"], asked["since_s"]) == (["failed"], {"client": "acme"}, 3600)
+
+
+async def test_waiting_for_very_many_jobs_at_once_takes_few_connections(daemon: FakeDaemon) -> None:
+    """Beyond a crowd, a wait looks now and then over the shared connection."""
+    go = threading.Event()
+
+    def wait(called: Called) -> dict[str, Any]:
+        if called.parameters["timeout_s"] == 0:
+            looked.release()
+            return {"jobs": [job(called.parameters["ids"][0])] if go.is_set() else [], "timed_out": not go.is_set()}
+        go.wait(5)
+        return {"jobs": [job(called.parameters["ids"][0])]}
+
+    daemon.on("Jobs.Wait", wait)
+    looked = threading.Semaphore(0)
+    ended: list[str] = []
+
+    async def ask(jk: jobkeep.Client, id: str) -> None:
+        ended.append((await jk.job(id).wait()).id)
+
+    async with jobkeep.connect(daemon.path) as jk, anyio.create_task_group() as group:
+        for number in range(70):
+            group.start_soon(ask, jk, f"j{number}")
+        for _ in range(6):
+            assert await anyio.to_thread.run_sync(looked.acquire, True, 5.0)
+        go.set()
+
+    assert sorted(ended) == sorted(f"j{number}" for number in range(70))
+    looks = [call for call in daemon.calls if call.parameters["timeout_s"] == 0]
+    assert len({call.connection for call in looks}) == 1

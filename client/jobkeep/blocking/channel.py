@@ -12,7 +12,7 @@ from jobkeep.client.following import Follower
 from jobkeep.client.patience import BREAKS, RESTART_S, SILENCE_S, Patience, may_repeat
 from jobkeep.client.plain import PlainConnection
 from jobkeep.client.routes import Request
-from jobkeep.errors import DaemonUnreachable, JobkeepError
+from jobkeep.errors import DaemonUnreachable, JobkeepError, NoRun
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -60,14 +60,22 @@ class BlockingChannel:
             except BREAKS as error:
                 self._bear(patience, error, began)
 
-    def follow(self, follower: Follower[R, T]) -> Iterator[T]:
-        """What a stream brings, until it ends; after a break it goes on where it was."""
+    def follow(self, follower: Follower[R, T], may_begin: Callable[[], bool] | None = None) -> Iterator[T]:
+        """What a stream brings, until it ends; after a break it goes on where it was.
+
+        `may_begin` says after NoRun whether to ask again.
+        """
         patience = Patience(self._restart_s)
         while True:
             began = monotonic()
             try:
                 yield from self._stream(follower)
                 return
+            except NoRun:
+                if may_begin is None:
+                    raise
+                if not may_begin():
+                    return
             except BREAKS as error:
                 self._bear(patience, error, began)
 

@@ -16,8 +16,9 @@ from jobkeep.protocol.jobs import Event, Job, SubmitReply
 from jobkeep.protocol.vocabulary import JobState
 
 if TYPE_CHECKING:
-    from jobkeep.client.routes import GetInfoReply, Request
+    from jobkeep.client.routes import Request
     from jobkeep.protocol.durations import Duration
+    from jobkeep.protocol.service import Info
 
 
 def connect_blocking(socket: str | None = None, *, autostart: bool | None = None) -> BlockingClient:
@@ -128,7 +129,7 @@ class BlockingClient(BlockingSubmitter):
         """What the daemon is and does."""
         return self._channel.ask(requests.status())
 
-    def info(self) -> GetInfoReply:
+    def info(self) -> Info:
         """Vendor, version and interfaces of the daemon."""
         return self._channel.ask(requests.info())
 

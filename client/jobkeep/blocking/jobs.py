@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from time import sleep
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from jobkeep.blocking.channel import BlockingChannel
@@ -14,6 +15,8 @@ from jobkeep.protocol.vocabulary import ENDED_STATES, Stream
 
 if TYPE_CHECKING:
     from jobkeep.protocol.durations import Duration
+
+_BEGIN_S = 0.1  # between looks at a job that is still to begin
 
 
 class BlockingJobHandle:
@@ -85,10 +88,14 @@ class BlockingJobHandle:
     ) -> Iterator[str] | Iterator[LogChunk]:
         """Output of its latest run, or of `run`: lines of text, or with `raw` exact chunks.
 
-        `lines` begins with that many last ones; `follow` goes on until the run has ended. Raises NoRun.
+        `lines` begins with that many last ones; `follow` waits for the first run and goes on until the
+        run has ended. Raises NoRun.
         """
         chunks = LogFollower(self.id, run, stream, lines, follow)
-        return self._channel.follow(chunks) if raw else self._channel.follow(LineFollower(chunks))
+        may_begin = self._may_begin if follow and run is None else None
+        if raw:
+            return self._channel.follow(chunks, may_begin)
+        return self._channel.follow(LineFollower(chunks), may_begin)
 
     def failed_items(self) -> Iterator[FailedItem]:
         """The items that failed, with their errors."""
@@ -100,6 +107,10 @@ class BlockingJobHandle:
     def history(self) -> list[Event]:
         """Its journal, oldest first."""
         return self._channel.ask(requests.history(self.id)).entries
+
+    def _may_begin(self) -> bool:
+        sleep(_BEGIN_S)
+        return outcomes.may_begin(self.info())
 
 
 def wait(channel: BlockingChannel, ids: list[str], any: bool, timeout: Duration | None) -> list[Job]:

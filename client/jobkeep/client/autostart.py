@@ -135,7 +135,7 @@ def _last_words(log: str, begin: int) -> str:
             lines = file.read(1 << 16).decode(errors="replace").split("\n")
     except OSError:
         return ""
-    said = [line.strip() for line in lines if line.strip()]
+    said = [line.strip(" |+-") for line in lines if line.strip(" |+-")]  # groups of exceptions are drawn as trees
     return f": {said[-1]}" if said else ""
 
 

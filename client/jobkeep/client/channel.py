@@ -15,6 +15,7 @@ from jobkeep.errors import DaemonUnreachable, JobkeepError
 R = TypeVar("R")
 
 _SPARE = 4  # idle links kept for the next long call
+_CROWD = 64  # links taken by long calls; the daemon takes a few hundred connections of one user
 
 
 class Channel:
@@ -32,6 +33,7 @@ class Channel:
         self._link: Link | None = None
         self._spare: list[Link] = []
         self._taken: set[Link] = set()
+        self._dialling = 0  # links that are about to be taken
 
     async def open(self) -> None:
         """Find the daemon and connect. Raises DaemonUnreachable or NoDaemon."""
@@ -106,6 +108,15 @@ class Channel:
         self._link = link
         return link
 
+    @property
+    def crowded(self) -> bool:
+        """Whether so many links are taken that a wait should do without."""
+        return len(self._taken) + self._dialling >= _CROWD
+
+    async def pause(self, seconds: float) -> None:
+        """Between two looks at the same thing."""
+        await self._network.sleep(seconds)
+
     async def borrow(self) -> Link:
         """A link of one's own, until it is given back or dropped."""
         while self._spare:
@@ -113,7 +124,11 @@ class Channel:
             if not link.closed:
                 break
         else:
-            link = await self._dial(None)
+            self._dialling += 1
+            try:
+                link = await self._dial(None)
+            finally:
+                self._dialling -= 1
         self._taken.add(link)
         return link
 

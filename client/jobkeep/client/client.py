@@ -17,8 +17,9 @@ from jobkeep.protocol.jobs import Event, Job, SubmitReply
 from jobkeep.protocol.vocabulary import JobState
 
 if TYPE_CHECKING:
-    from jobkeep.client.routes import GetInfoReply, Request
+    from jobkeep.client.routes import Request
     from jobkeep.protocol.durations import Duration
+    from jobkeep.protocol.service import Info
 
 
 def connect(socket: str | None = None, *, autostart: bool | None = None) -> Client:
@@ -133,7 +134,7 @@ class Client(Submitter):
         """What the daemon is and does."""
         return await self._channel.ask(requests.status())
 
-    async def info(self) -> GetInfoReply:
+    async def info(self) -> Info:
         """Vendor, version and interfaces of the daemon."""
         return await self._channel.ask(requests.info())
 

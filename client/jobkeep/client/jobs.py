@@ -10,11 +10,14 @@ from jobkeep.client import outcomes, requests
 from jobkeep.client.channel import Channel
 from jobkeep.client.following import EventFollower, LineFollower, LogFollower
 from jobkeep.client.streaming import Paging, Streaming
-from jobkeep.protocol.jobs import Event, FailedItem, Job, LogChunk, StateReply
+from jobkeep.protocol.jobs import Event, FailedItem, Job, LogChunk, StateReply, WaitReply
 from jobkeep.protocol.vocabulary import ENDED_STATES, Stream
 
 if TYPE_CHECKING:
     from jobkeep.protocol.durations import Duration
+
+_BEGIN_S = 0.1  # between looks at a job that is still to begin
+_LOOK_AGAIN_S = 0.5  # between looks at a job that is waited for without a link
 
 
 class JobHandle:
@@ -83,10 +86,14 @@ class JobHandle:
     ) -> AsyncIterator[str] | AsyncIterator[LogChunk]:
         """Output of its latest run, or of `run`: lines of text, or with `raw` exact chunks.
 
-        `lines` begins with that many last ones; `follow` goes on until the run has ended. Raises NoRun.
+        `lines` begins with that many last ones; `follow` waits for the first run and goes on until the
+        run has ended. Raises NoRun.
         """
         chunks = LogFollower(self.id, run, stream, lines, follow)
-        return Streaming(self._channel, chunks) if raw else Streaming(self._channel, LineFollower(chunks))
+        may_begin = self._may_begin if follow and run is None else None
+        if raw:
+            return Streaming(self._channel, chunks, None, may_begin)
+        return Streaming(self._channel, LineFollower(chunks), None, may_begin)
 
     def failed_items(self) -> AsyncIterator[FailedItem]:
         """The items that failed, with their errors."""
@@ -104,6 +111,10 @@ class JobHandle:
         """Its journal, oldest first."""
         return (await self._channel.ask(requests.history(self.id))).entries
 
+    async def _may_begin(self) -> bool:
+        await self._channel.pause(_BEGIN_S)
+        return outcomes.may_begin(await self.info())
+
     async def _ends_with(self, event: Event) -> bool:
         return event.kind in ENDED_STATES and outcomes.is_last(event, await self.info())
 
@@ -113,6 +124,15 @@ async def wait(channel: Channel, ids: list[str], any: bool, timeout: Duration | 
     waiting = requests.Waiting(ids, any, timeout)
     found: list[Job] = []
     for part in waiting.parts:
-        reply = await channel.ask_apart(partial(waiting.request, part))
-        found += outcomes.ended(reply, waiting.timeout_s)
+        found += outcomes.ended(await _wait_for_part(channel, waiting, part), waiting.timeout_s)
     return found
+
+
+async def _wait_for_part(channel: Channel, waiting: requests.Waiting, part: list[str]) -> WaitReply:
+    """On a link of its own; when a program waits for hundreds of jobs at once, the others look now and then."""
+    while channel.crowded:
+        reply = await channel.ask(waiting.look(part))
+        if not reply.timed_out or waiting.over():
+            return reply
+        await channel.pause(_LOOK_AGAIN_S)
+    return await channel.ask_apart(partial(waiting.request, part))

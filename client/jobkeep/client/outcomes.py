@@ -8,6 +8,7 @@ import msgspec
 
 from jobkeep.errors import JobFailed, TimedOut
 from jobkeep.protocol.jobs import Event, Job, ResultReply, WaitReply
+from jobkeep.protocol.vocabulary import ENDED_STATES
 
 
 def ended(reply: WaitReply, timeout_s: float | None) -> list[Job]:
@@ -35,6 +36,11 @@ def _why(job: Job) -> str:
     if outcome.signal is not None:
         return f": signal {outcome.signal}"
     return f": exit code {outcome.exit_code}" if outcome.exit_code is not None else ""
+
+
+def may_begin(job: Job) -> bool:
+    """Whether a job that had no run may have one, or has one by now."""
+    return job.attempt > 0 or job.state not in ENDED_STATES
 
 
 def is_last(event: Event, job: Job) -> bool:

@@ -17,6 +17,7 @@ from jobkeep.protocol import admin, jobs
 from jobkeep.protocol.durations import to_seconds
 from jobkeep.protocol.interface import Nothing
 from jobkeep.protocol.jobs import JobSpec
+from jobkeep.protocol.service import Info
 from jobkeep.protocol.vocabulary import DEFAULT_MESSAGE_LIMIT, JobState, OnConflict
 
 if TYPE_CHECKING:
@@ -160,9 +161,9 @@ def stop() -> Request[admin.StopReply]:
     return Request[admin.StopReply](routes.STOP, NOTHING)
 
 
-def info() -> Request[routes.GetInfoReply]:
+def info() -> Request[Info]:
     """Who answers."""
-    return Request[routes.GetInfoReply](routes.GET_INFO, Nothing())
+    return Request[Info](routes.GET_INFO, Nothing())
 
 
 def seconds(value: Duration | None, name: str) -> float | None:
@@ -188,5 +189,15 @@ class Waiting:
 
     def request(self, part: list[str]) -> Request[jobs.WaitReply]:
         """Wait for those of one part, for the time that is left."""
-        left = None if self._deadline is None else max(0.0, self._deadline - monotonic())
-        return Request(routes.WAIT, jobs.WaitParameters(part, self._any, left))
+        return Request(routes.WAIT, jobs.WaitParameters(part, self._any, self._left()))
+
+    def look(self, part: list[str]) -> Request[jobs.WaitReply]:
+        """Answered at once: timed out while they have not ended."""
+        return Request(routes.WAIT, jobs.WaitParameters(part, self._any, 0.0))
+
+    def over(self) -> bool:
+        """Whether no time is left."""
+        return self._left() == 0.0
+
+    def _left(self) -> float | None:
+        return None if self._deadline is None else max(0.0, self._deadline - monotonic())

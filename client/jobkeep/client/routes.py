@@ -10,7 +10,7 @@ from msgspec import MsgspecError, Struct
 
 from jobkeep.client import faults
 from jobkeep.errors import InvalidRequest, JobkeepError, ProtocolError, TooLarge
-from jobkeep.protocol import admin, jobs
+from jobkeep.protocol import admin, jobs, service
 from jobkeep.protocol.envelope import Reply
 from jobkeep.protocol.interface import Interface, Nothing
 from jobkeep.protocol.vocabulary import DEFAULT_MESSAGE_LIMIT
@@ -105,16 +105,6 @@ def _is_empty(message: bytes) -> bool:
         return False
 
 
-class GetInfoReply(Struct):
-    """Who answers, by org.varlink.service.GetInfo."""
-
-    vendor: str
-    product: str
-    version: str
-    url: str
-    interfaces: list[str]
-
-
 def _jobs(method: str, reply: type[R], *, safe: bool = True) -> Route[R]:
     return Route(jobs.INTERFACE.name, method, reply, safe=safe)
 
@@ -136,7 +126,7 @@ EVENTS = _jobs("Events", jobs.EventReply)
 STATUS = Route(admin.INTERFACE.name, "Status", admin.StatusReply, safe=True)
 STOP = Route(admin.INTERFACE.name, "Stop", admin.StopReply, safe=False)
 SQL = Route(admin.INTERFACE.name, "Sql", admin.SqlReply, safe=True)
-GET_INFO = Route("org.varlink.service", "GetInfo", GetInfoReply, safe=True)
+GET_INFO = Route(service.INTERFACE.name, "GetInfo", service.Info, safe=True)
 
 INTERFACES: tuple[Interface, ...] = (jobs.INTERFACE, admin.INTERFACE)
 NOTHING = Nothing()

@@ -16,7 +16,7 @@ from jobkeep.client.following import Follower
 from jobkeep.client.patience import BREAKS
 from jobkeep.client.routes import Request
 from jobkeep.client.transport import Link
-from jobkeep.errors import JobkeepError
+from jobkeep.errors import JobkeepError, NoRun
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -26,11 +26,16 @@ class Streaming(AsyncIterator[T], Generic[R, T]):
     """What a stream brings until it ends, or `until` says so of an item; after a break it goes on where it was."""
 
     def __init__(
-        self, channel: Channel, follower: Follower[R, T], until: Callable[[T], Awaitable[bool]] | None = None
+        self,
+        channel: Channel,
+        follower: Follower[R, T],
+        until: Callable[[T], Awaitable[bool]] | None = None,
+        may_begin: Callable[[], Awaitable[bool]] | None = None,
     ) -> None:
         self._channel = channel
         self._follower = follower
         self._until = until
+        self._may_begin = may_begin  # whether to ask again after NoRun
         self._patience = channel.patience()
         self._began = 0.0
         self._request: Request[R]
@@ -65,6 +70,12 @@ class Streaming(AsyncIterator[T], Generic[R, T]):
         except BREAKS as error:
             self._let_go()
             await self._channel.bear(self._patience, error, self._began)
+            return
+        except NoRun:
+            self._let_go()
+            self._ended = self._may_begin is None or not await self._may_begin()
+            if self._may_begin is None:
+                raise
             return
         except BaseException as error:
             self._let_go()  # after a cancellation the next read asks again
