@@ -18,6 +18,7 @@ from bench.submit import Submit
 MEASURES: tuple[type[Measure], ...] = (
     rpc.DaemonRead,
     rpc.BytesRead,
+    rpc.OldJobRead,
     rpc.BlockingRead,
     rpc.AsyncioRead,
     rpc.AsyncioReadVsBlocking,

@@ -18,6 +18,13 @@ PROJECT = Path(__file__).resolve().parents[2]
 LISTED_JOBS = 20
 
 
+def install(pip: list[str]) -> None:
+    """Build the wheel and install it; what pip says is shown only if it fails."""
+    done = subprocess.run([*pip, str(PROJECT)], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise SystemExit(f"error: the wheel cannot be installed\n{done.stderr}")
+
+
 class ColdStart:
     name = "ls_cold"
     what = "jobkeep ls, cold, installed wheel / python -c pass"
@@ -29,7 +36,7 @@ class ColdStart:
         venv = rig.disk / "installed"
         subprocess.run([os.path.realpath(sys.executable), "-m", "venv", str(venv)], check=True)
         pip = [str(venv / "bin/python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, str(PROJECT)], check=True)
+        install(pip)
         daemon = rig.fresh_daemon()
         client = daemon.client()
         for _ in range(LISTED_JOBS):

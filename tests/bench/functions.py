@@ -71,16 +71,19 @@ def raw_rate(count: int) -> float:
 
 
 async def drive(ends: list[socket.socket], count: int) -> float:
+    """A queue of jobs and one slot per worker: an engine that keeps nothing."""
     workers = [await RawWorker.over(end) for end in ends]
-    numbers = iter(range(count))
+    ready: asyncio.Queue[int] = asyncio.Queue()
 
-    async def feed(worker: RawWorker) -> None:
-        for number in numbers:
+    async def slot(worker: RawWorker) -> None:
+        while (number := await ready.get()) >= 0:
             await worker.run(number)
 
-    await asyncio.gather(*(worker.run(-1) for worker in workers))
+    await asyncio.gather(*(worker.run(0) for worker in workers))
     began = time.perf_counter()
-    await asyncio.gather(*(feed(worker) for worker in workers))
+    for number in [*range(count), *(-1 for _ in workers)]:
+        ready.put_nowait(number)
+    await asyncio.gather(*map(slot, workers))
     elapsed = time.perf_counter() - began
     for worker in workers:
         worker.transport.close()

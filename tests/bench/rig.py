@@ -14,8 +14,10 @@ import time
 from pathlib import Path
 
 from bench.wire import BareClient
+from jobkeep.protocol.jobs import JobSpec
 
 PR_SET_CHILD_SUBREAPER = 36
+PARKED = "parked"  # a queue with one slot
 STARTS_WITHIN = 15.0  # seconds
 CONFIG = """\
 [daemon]
@@ -102,6 +104,12 @@ class Daemon:
             time.sleep(0.02)
         said = self._log.read_text(encoding="utf-8", errors="replace")[-2000:]
         raise SystemExit(f"error: the daemon does not answer\n{said}")
+
+
+def hold_queue(client: BareClient, fifo: Path) -> None:
+    """Take the one slot of the parked queue with a command that waits for ever and costs nothing."""
+    os.mkfifo(fifo)
+    client.submit(JobSpec(command=["cat", str(fifo)], queue=PARKED, cwd="/"))
 
 
 def children(pid: int) -> list[int]:

@@ -12,9 +12,9 @@ from collections.abc import Awaitable, Callable
 import jobkeep
 from bench.measure import INFORMATION, Bound, Sample
 from bench.protocol_client import ProtocolClient
-from bench.rig import Rig
+from bench.rig import PARKED, Rig, hold_queue
 from bench.wire import BareClient, decode, encode, timed
-from jobkeep.protocol.jobs import JobParameters, JobReply, JobSpec
+from jobkeep.protocol.jobs import JobParameters, JobReply, JobSpec, SubmitManyParameters, SubmitManyReply
 
 GET = "org.jobkeep.Jobs.Get"
 BURSTS = 6  # per side and round, in turns
@@ -33,7 +33,7 @@ class Echo:
         return cls._made[1]
 
     def __init__(self, rig: Rig) -> None:
-        self.daemon = rig.daemon()
+        self.daemon = rig.fresh_daemon()  # of its own, so that no other measure pushes the job out of memory
         client = self.daemon.client()
         self.job = client.submit(JobSpec(command=["true"], name="read-me", cwd="/"))
         while client.call(GET, JobParameters(self.job), JobReply).job.ended_at is None:
@@ -90,6 +90,26 @@ class BytesRead(DaemonRead):
         echo = Echo.of(rig)
         self._raw = echo.getter(BareClient(echo.bytes))
         self._ours = echo.getter(echo.daemon.client())
+
+
+class OldJobRead(DaemonRead):
+    """A job that has left the daemon's memory: what reading it from disk costs."""
+
+    name = "rpc_old_job"
+    what = "read call for a job that is not in memory, daemon by a bare client / bare echo"
+    bound = INFORMATION
+
+    def prepare(self, rig: Rig) -> None:
+        echo = Echo.of(rig)
+        client = rig.fresh_daemon().client()
+        hold_queue(client, rig.disk / "held-for-old-job")
+        template = JobSpec(command=["true"], queue=PARKED, cwd="/")
+        parameters = SubmitManyParameters(template, [{}] * 1000)
+        old, *_ = client.call("org.jobkeep.Jobs.SubmitMany", parameters, SubmitManyReply).ids
+        for _ in range(2):
+            client.call("org.jobkeep.Jobs.SubmitMany", parameters, SubmitManyReply)
+        self._raw = echo.getter(BareClient(echo.typed))
+        self._ours = lambda: decode(client.exchange(encode(GET, JobParameters(old))), JobReply)
 
 
 class BlockingRead(DaemonRead):

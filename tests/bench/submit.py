@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import os
 import sqlite3
 import time
 from pathlib import Path
 
 from bench.measure import Bound, Sample
-from bench.rig import Rig
+from bench.rig import PARKED, Rig, hold_queue
 from jobkeep.protocol.jobs import JobSpec
 
 SECONDS = 0.25  # of one burst
@@ -48,10 +47,8 @@ class Submit:
         """The queue's only slot is taken, so that the jobs wait: this is about accepting them, not about running."""
         self._plain = PlainCommits(rig.disk)
         self._client = rig.fresh_daemon().client()
-        fifo = rig.disk / "never-written"
-        os.mkfifo(fifo)
-        self._client.submit(JobSpec(command=["cat", str(fifo)], queue="parked", cwd="/"))
-        self._spec = JobSpec(command=["/bin/sh", "-c", "exit 0"], queue="parked", cwd="/", env={"FILL": "x" * 150})
+        hold_queue(self._client, rig.disk / "held-for-submit")
+        self._spec = JobSpec(command=["/bin/sh", "-c", "exit 0"], queue=PARKED, cwd="/", env={"FILL": "x" * 150})
 
     def round(self) -> Sample:
         raw, ours = [], []
