@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 SYSTEM_SOCKET = "/run/jobkeep/socket"
 SOCKET_PATH_LIMIT = 107  # bytes of sun_path without its NUL

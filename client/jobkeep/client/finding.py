@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 
 from jobkeep import paths
 from jobkeep.client.plain import PlainConnection
 from jobkeep.errors import DaemonUnreachable, NoDaemon
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 HINT = "start one with: jobkeep daemon start"
 
