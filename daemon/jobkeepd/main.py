@@ -28,6 +28,7 @@ from jobkeepd.rpc.services import HostStatus, Services
 from jobkeepd.rpc.settings import RpcSettings
 from jobkeepd.runner.environment import Directories
 from jobkeepd.runner.launcher import Launcher
+from jobkeepd.runner.output import Outputs
 from jobkeepd.runner.pool import Pool
 from jobkeepd.runner.spool import Spool
 from jobkeepd.runner.surroundings import Surroundings
@@ -89,7 +90,7 @@ class Daemon:
         self.runtime = Path(config.daemon.runtime_dir)
 
     def run(self) -> int:
-        for path in (self.state, self.runtime, self.state / "logs", self.state / "logs/workers", self.state / "spool"):
+        for path in (self.state, self.runtime, self.state / "logs", self.state / "spool"):
             instance.private_directory(path)
         self._lock = instance.InstanceLock(self.state)
         anyio.run(self._serve)
@@ -142,6 +143,7 @@ class Daemon:
                         supervisor.dispatcher,
                         launcher,
                         Spool(surroundings.directories.spool),
+                        surroundings.outputs,
                         pool,
                         instance.last_boot_id(self.state) in (None, self._boot),
                     )
@@ -196,12 +198,14 @@ class Daemon:
     def _surroundings(self, launcher: Launcher) -> Surroundings:
         directories = Directories(
             socket=self._config.daemon.socket,
-            logs=str(self.state / "logs"),
             spool=str(self.state / "spool"),
             state=str(self.state),
         )
+        outputs = Outputs(str(self.state / "logs"))
+        outputs.prepare()
         return Surroundings(
             directories=directories,
+            outputs=outputs,
             clock=self._clock,
             forget=launcher.forget,
             secret=instance.secret(self.state),
@@ -235,7 +239,7 @@ class Daemon:
             host=self,
             clock=self._clock,
             new_id=new_id,
-            log_dir=surroundings.directories.logs,
+            output=surroundings.outputs.path,
             queues=lambda: queues,
         )
 

@@ -130,6 +130,7 @@ class FakeWorkers:
         self.came = anyio.Event()
         self.taken: list[str] = []
         self.commit = anyio.Event()
+        self.durable = 0
 
     def attach(
         self, hello: wire.AttachParameters, peer: Peer, send: Callable[[wire.Order], None], close: Callable[[], None]
@@ -161,6 +162,7 @@ class FakeWorkers:
 
     async def _durable(self) -> None:
         await self.commit.wait()
+        self.durable += 1
 
 
 class FakeHost:
@@ -193,7 +195,7 @@ class FakeDaemon:
             host=self.host,
             clock=self.clock,
             new_id=lambda: f"job{next(numbers)}",
-            log_dir=log_dir,
+            output=lambda job, number, stream: f"{log_dir}/{job}/{number}.{stream}",
             queues=lambda: ("default", "slow"),
         )
 

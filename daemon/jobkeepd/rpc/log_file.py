@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Final
+
+import anyio.lowlevel
+import anyio.to_thread
 
 from jobkeep.protocol.vocabulary import Stream
 
@@ -11,29 +15,36 @@ CHUNK: Final = 64 << 10
 
 
 class LogFile:
-    """One stream of one run, read from `offset` on. A missing file is an empty one."""
+    """One stream of one run, read from `offset` on. A missing file is an empty one.
 
-    def __init__(self, folder: str, number: int, stream: Stream) -> None:
+    `where` tells its path of this moment: it is asked and the file is opened without an await in between, since the
+    next run may write at that path a moment later.
+    """
+
+    def __init__(self, where: Callable[[], str], stream: Stream) -> None:
         self.stream = stream
         self.offset = 0
-        self._path = f"{folder}/{number}.{stream}"
+        self._where = where
 
     def look(self) -> tuple[int, int]:
         """(bytes that are there and not read yet, when the last one came in nanoseconds)."""
         try:
-            found = os.stat(self._path)
+            found = os.stat(self._where())
         except FileNotFoundError:
             return 0, 0
         return max(0, found.st_size - self.offset), found.st_mtime_ns
 
-    def read(self, size: int) -> bytes:
-        """The next bytes, at most `size`; none at the end."""
-        try:
-            fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-        except FileNotFoundError:
+    async def read(self, size: int) -> bytes:
+        """The next bytes, at most `size`; none at the end. More than a chunk is read in a thread."""
+        fd = self._open()
+        if fd is None:
             return b""
         try:
-            data = os.pread(fd, size, self.offset)
+            if size > CHUNK:
+                data = await anyio.to_thread.run_sync(os.pread, fd, size, self.offset)
+            else:
+                data = os.pread(fd, size, self.offset)
+                await anyio.lowlevel.checkpoint()
         finally:
             os.close(fd)
         self.offset += len(data)
@@ -41,15 +52,20 @@ class LogFile:
 
     def seek_lines(self, count: int) -> None:
         """Go to where the last `count` lines begin. The end of the file ends its last line."""
-        try:
-            fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-        except FileNotFoundError:
+        fd = self._open()
+        if fd is None:
             return
         try:
             size = os.fstat(fd).st_size
             self.offset = size if count == 0 else _begin_of_lines(fd, size, count)
         finally:
             os.close(fd)
+
+    def _open(self) -> int | None:
+        try:
+            return os.open(self._where(), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            return None
 
 
 def _begin_of_lines(fd: int, size: int, count: int) -> int:

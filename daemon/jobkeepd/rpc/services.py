@@ -126,5 +126,5 @@ class Services(Struct, frozen=True):
     host: Host
     clock: Clock
     new_id: Callable[[], str]  # draws a job id
-    log_dir: str  # runs' output: LOG_DIR/JOB/NUMBER.stdout and .stderr
+    output: Callable[[str, int, str], str]  # job, run number, stream -> where its output is at this moment
     queues: Callable[[], Sequence[str]]  # known queue names

@@ -139,6 +139,9 @@ class Seat(Protocol):
     async def ask(self, run: RunRef, reason: str) -> None:
         """Ask a run that is here to stop: cooperatively if it can listen, with SIGTERM otherwise."""
 
+    async def retire(self) -> None:
+        """It is idle and not needed any more."""
+
     async def terminate(self) -> None:
         """SIGTERM for the current run, or for the worker that runs it."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Callable
 
@@ -23,11 +22,13 @@ class CommandSeat:
     def __init__(self, slot: Slot, surroundings: Surroundings) -> None:
         self._slot = slot
         self._directories = surroundings.directories
+        self._outputs = surroundings.outputs
         self._clock = surroundings.clock
         self._forget = surroundings.forget
         self._grace = surroundings.grace
         self._execution: Execution | None = None
         self._terminated = False
+        self._spent = False  # its files could not be emptied
         self._signs: Signs | None = None
 
     @property
@@ -40,7 +41,7 @@ class CommandSeat:
 
     @property
     def usable(self) -> bool:
-        return self._slot.alive
+        return self._slot.alive and not self._spent
 
     def signs(self, run: RunRef) -> Signs | None:
         return self._signs
@@ -51,25 +52,37 @@ class CommandSeat:
         try:
             self._execution = await self._slot.start(self._order(launch))
         except StartFailed as failed:
+            self._keep_output(launch.job.ref)
             if failed.stage == "slot":
                 return NeverSent(self._clock.now())
             return NotStarted(str(failed), self._clock.now())
         started(self._execution.leader)
-        return await self._until_drained(self._execution)
+        return await self._until_drained(self._execution, launch.job.ref)
 
     async def rejoin(self, launch: Launch) -> RunEnd:
         assert self._execution is not None
         self._signs = Signs(launch.job.progress, moved_at=self._clock.monotonic())
-        return await self._until_drained(self._execution)
+        return await self._until_drained(self._execution, launch.job.ref)
+
+    def _keep_output(self, run: RunRef) -> None:
+        if not self._outputs.keep(run):
+            self._spent = True
 
     def adopt(self, execution: Execution) -> None:
         """Take over a leader that an earlier daemon started in this slot."""
         self._execution = execution
 
-    async def _until_drained(self, execution: Execution) -> RunEnd:
+    async def retire(self) -> None:
+        """Let the slot end; it is idle."""
+        self._spent = True
+        await self._slot.retire()
+        self._outputs.drop_seat(self.name)
+
+    async def _until_drained(self, execution: Execution, run: RunRef) -> RunEnd:
         exit = await execution.exited()
         await execution.drained()
         self._execution = None
+        self._keep_output(run)
         if exit is None:
             return Gone(self._clock.now())
         return Exited(exit, terminated=self._terminated)
@@ -78,8 +91,7 @@ class CommandSeat:
         job = launch.job
         run = job.run
         assert run is not None and job.spec.command is not None
-        stdout, stderr = self._directories.output(job.id, run.number)
-        prepare_output(stdout)
+        stdout, stderr = self._outputs.begin(self.name, job.ref)
         own = run_variables(self._directories, job.id, run.number, run.cookie)
         return LeaderOrder(
             run=job.ref.id,
@@ -108,12 +120,3 @@ class CommandSeat:
         if self._execution is not None:
             await self._execution.end()
 
-
-def prepare_output(path: str) -> None:
-    """Make the job's log directory; whether the file can be opened is the slot's to find out."""
-    try:
-        os.mkdir(os.path.dirname(path), 0o700)
-    except FileExistsError:
-        return
-    except OSError as error:
-        raise StartFailed("output", f"cannot create {os.path.dirname(path)}: {error.strerror}", error.errno) from error

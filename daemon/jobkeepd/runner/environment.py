@@ -1,4 +1,4 @@
-"""Pure: the argv and environment of a run, and where its output goes."""
+"""Pure: the environment of a run."""
 
 from __future__ import annotations
 
@@ -15,14 +15,8 @@ class Directories(Struct, frozen=True):
     """Absolute paths, existing."""
 
     socket: str
-    logs: str
     spool: str
     state: str
-
-    def output(self, job: str, number: int) -> tuple[str, str]:
-        """The files of stdout and stderr of a run."""
-        base = f"{self.logs}/{job}/{number}"
-        return f"{base}.stdout", f"{base}.stderr"
 
 
 def cleaned(environment: Mapping[str, str]) -> dict[str, str]:

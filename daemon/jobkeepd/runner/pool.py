@@ -59,8 +59,8 @@ class Pool:
                 stale = isinstance(seat, WorkerSeat) and now - seat.idle_since > timeout
                 if seat.usable and not stale and len(kept) < self._max_idle:
                     kept.append(seat)
-                elif isinstance(seat, WorkerSeat):
-                    seat.retire()
+                else:
+                    self._tasks.start_soon(seat.retire, name=f"retire {seat.name}")
             kept.reverse()
             if kept:
                 self._idle[need] = kept
@@ -98,13 +98,14 @@ class Pool:
         await seat.watch()
         del self.workers[seat.name]
         self._surroundings.forget(worker_run(seat.name))
+        self._surroundings.outputs.drop_seat(seat.name)
         log.info("worker_ended", seat=seat.name)
 
     def _worker_order(self, need: Need, seat: str, environment: Mapping[str, str]) -> LeaderOrder:
         directories = self._surroundings.directories
         assert need.python is not None and need.cwd is not None
         own = worker_variables(directories, seat, self._surroundings.worker_cookie(seat))
-        path = worker_log(directories.logs, seat)
+        path = self._surroundings.outputs.worker_log(seat)
         return LeaderOrder(
             run=worker_run(seat),
             argv=(need.python, "-m", "jobkeep.worker"),
@@ -119,12 +120,9 @@ class Pool:
     def _last_line(self, seat: str) -> str:
         """Why a worker did not start is mostly in its last line, such as 'No module named jobkeep'."""
         try:
-            with open(worker_log(self._surroundings.directories.logs, seat), "rb") as file:
+            with open(self._surroundings.outputs.worker_log(seat), "rb") as file:
                 lines = file.read(65536).decode(errors="replace").strip().splitlines()
         except OSError:
             return ""
         return f": {lines[-1]}" if lines else ""
 
-
-def worker_log(logs: str, seat: str) -> str:
-    return f"{logs}/workers/{seat}.log"

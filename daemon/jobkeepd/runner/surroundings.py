@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from jobkeepd.clock import Clock
 from jobkeepd.runner.environment import Directories
+from jobkeepd.runner.output import Outputs
 from jobkeepd.runner.settings import WorkerSettings
 
 
@@ -17,6 +18,7 @@ class Surroundings(Struct, frozen=True):
     again after a daemon restart."""
 
     directories: Directories
+    outputs: Outputs
     clock: Clock
     forget: Callable[[str], None]
     secret: bytes

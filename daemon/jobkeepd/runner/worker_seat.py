@@ -12,11 +12,10 @@ from jobkeep.protocol.vocabulary import PROTOCOL_VERSION
 from msgspec import Raw, json
 
 from jobkeepd.core.admission import Need
-from jobkeepd.core.ending import Finished, Gone, NeverSent, NotStarted, RunEnd, WorkerDied
+from jobkeepd.core.ending import Finished, Gone, NeverSent, RunEnd, WorkerDied
 from jobkeepd.core.model import Exit, Identity, Job, RunRef
 from jobkeepd.errors import StartFailed
 from jobkeepd.runner.base import Execution, Launch, Signs, Slot
-from jobkeepd.runner.command_seat import prepare_output
 from jobkeepd.runner.surroundings import Surroundings
 
 # A dead worker's last words may still be in its socket when its exit is known: they are read in this time.
@@ -90,6 +89,9 @@ class WorkerSeat:
             for current in list(self.currents.values()):
                 await current.ended.wait()
         await self._execution.drained()
+        if self._close is None and self.currents:  # it died before it dialled again: the newest run was the last to write
+            newest = max(self.currents.values(), key=lambda current: current.claimed_at)
+            self._surroundings.outputs.begin(self.name, newest.ref)
         self._dead.set()
         for current in self.currents.values():
             now = self._surroundings.clock.now()
@@ -121,12 +123,16 @@ class WorkerSeat:
             # before has ended, and the worker says so again until it is heard.
             if held is None or current.claimed_at > held.claimed_at:
                 current.conclude(NeverSent(self._surroundings.clock.now()))
+            elif current is not held:
+                self._surroundings.outputs.disown(current.ref)
+        if held is not None:
+            self._surroundings.outputs.begin(self.name, held.ref)
 
     def detached(self, send: Callable[[wire.Order], None]) -> None:
         if self._send is send:
             self._send = self._close = None
 
-    def retire(self) -> None:
+    async def retire(self) -> None:
         """Let it end; it is idle."""
         self._broken = True
         if self._send is not None:
@@ -138,10 +144,7 @@ class WorkerSeat:
         surroundings = self._surroundings
         if self._send is None or not self.usable:
             return NeverSent(surroundings.clock.now())
-        try:
-            order = run_order(launch, surroundings)
-        except StartFailed as failed:
-            return NotStarted(str(failed), surroundings.clock.now())
+        order = run_order(launch, self.name, surroundings)
         current = self._open(launch.job)
         self._send(wire.Order("run", order))
         started(None)
@@ -160,6 +163,8 @@ class WorkerSeat:
             # It leaves threads or children behind, or is on its way out: nothing of it may outlive the run.
             await self._execution.end()
             await self._dead.wait()
+        if not self._surroundings.outputs.keep(current.ref):
+            self._broken = True
         del self.currents[current.ref.id]
         self.idle_since = self._surroundings.clock.monotonic()
         assert current.end is not None
@@ -201,12 +206,11 @@ class WorkerSeat:
         await self._execution.end()
 
 
-def run_order(launch: Launch, surroundings: Surroundings) -> wire.RunOrder:
+def run_order(launch: Launch, seat: str, surroundings: Surroundings) -> wire.RunOrder:
     job = launch.job
     run = job.run
     assert run is not None and job.spec.function is not None
-    stdout, stderr = surroundings.directories.output(job.id, run.number)
-    prepare_output(stdout)
+    stdout, stderr = surroundings.outputs.begin(seat, job.ref)
     progress: Progress = job.progress
     return wire.RunOrder(
         run=job.ref.id,

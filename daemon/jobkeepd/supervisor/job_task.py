@@ -40,7 +40,7 @@ class JobTask:
         self.turn = turn
         self._lane = lane
         self._workshop = workshop
-        self._moved = anyio.Event()
+        self._moved: anyio.Event | None = None  # made when somebody waits
 
     async def drive(self) -> Job | None:
         """The job as it is after its run's end; None when it never had the seat."""
@@ -87,14 +87,16 @@ class JobTask:
     async def left(self, *phases: Phase) -> None:
         """Until the task is in none of `phases`."""
         while self.phase in phases:
+            self._moved = self._moved or anyio.Event()
             await self._moved.wait()
 
     # -- steps ---------------------------------------------------------------------------------------------------
 
     def _enter(self, phase: Phase) -> None:
         self.phase = phase
-        moved, self._moved = self._moved, anyio.Event()
-        moved.set()
+        if self._moved is not None:
+            self._moved.set()
+            self._moved = None
 
     async def _claim(self) -> bool:
         workshop = self._workshop

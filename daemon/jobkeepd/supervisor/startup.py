@@ -11,11 +11,12 @@ from msgspec import Struct
 
 from jobkeepd.core.admission import Need, need_of
 from jobkeepd.core.ending import Exited, Finished, Gone, NeverSent, NotStarted, Rebooted, RunEnd, WorkerDied, decide, usage_of
-from jobkeepd.core.model import Job
+from jobkeepd.core.model import Job, Run
 from jobkeepd.core.recovery import Evidence, Recovery, decide_recovery
 from jobkeepd.errors import DaemonError, StaleToken, StorageFailed
 from jobkeepd.runner.base import Execution, FoundSlot, Seat, Slot, SlotSource
 from jobkeepd.runner.environment import worker_run
+from jobkeepd.runner.output import Outputs
 from jobkeepd.runner.spool import Spool, Spooled
 from jobkeepd.store.changes import MarkRunning, Note
 from jobkeepd.supervisor.dispatcher import Dispatcher
@@ -36,6 +37,16 @@ def find_slot(job: Job, found: list[FoundSlot]) -> FoundSlot | None:
     return own or next((each for each in found if each.name == run.seat and each.slot is not None), None)
 
 
+class Case(Struct, frozen=True):
+    """One open run and what was found of it."""
+
+    job: Job
+    run: Run
+    slot: FoundSlot | None
+    finish: FinishParameters | None
+    recovery: Recovery
+
+
 class Adopter(Protocol):
     """Makes a seat of a slot that an earlier daemon used."""
 
@@ -49,6 +60,7 @@ class Startup(Struct, frozen=True):
     dispatcher: Dispatcher
     slots: SlotSource
     spool: Spool
+    outputs: Outputs
     adopter: Adopter
     same_boot: bool
 
@@ -58,32 +70,34 @@ class Startup(Struct, frozen=True):
         await self._take_checkpoints(spooled)
         found = await self.slots.find()
         places: dict[str, Place] = {}  # by slot
-        jobs = await self.workshop.store.open_runs()
-        for job in sorted(jobs, key=lambda job: job.run.claimed_at if job.run else 0.0):
+        cases = [self._case(job, found, spooled) for job in await self.workshop.store.open_runs()]
+        cases.sort(key=lambda case: case.run.claimed_at)
+        # Between two runs of a seat its files are emptied: what is in them is its last run's.
+        writers = {case.run.seat: case.job.id for case in cases if case.recovery.fate != "requeue"}
+        for case in cases:
             try:
-                await self._recover(job, found, spooled, places)
+                await self._recover(case, places, writers.get(case.run.seat) == case.job.id)
             except StorageFailed:
                 raise
             except DaemonError as error:  # one bad row stops nothing: the others are still handled
-                log.error("recovery_failed", job=job.id, error=str(error))
+                log.error("recovery_failed", job=case.job.id, error=str(error))
         for run in spooled:
             self.spool.discard(run)
         for slot in found:
             await self._tidy(slot, places)
+        self.outputs.sweep({slot.name for slot in found if slot.slot is not None})
 
-    async def _recover(
-        self, job: Job, found: list[FoundSlot], spooled: Mapping[str, Spooled], places: dict[str, Place]
-    ) -> None:
-        run = job.run
-        assert run is not None
+    def _case(self, job: Job, found: list[FoundSlot], spooled: Mapping[str, Spooled]) -> Case:
+        assert job.run is not None
         slot = find_slot(job, found)
         finish = spooled.get(job.ref.id, Spooled()).finish
-        if finish is not None and finish.fence != run.fence:
+        if finish is not None and finish.fence != job.run.fence:
             finish = None
-        recovery = decide_recovery(job, self._evidence(job, slot, finish is not None))
-        log.info(
-            "run_recovered", job=job.id, run=run.number, seat=run.seat, fate=recovery.fate, why=recovery.why
-        )
+        return Case(job, job.run, slot, finish, decide_recovery(job, self._evidence(job, slot, finish is not None)))
+
+    async def _recover(self, case: Case, places: dict[str, Place], wrote_last: bool) -> None:
+        job, run, slot, recovery = case.job, case.run, case.slot, case.recovery
+        log.info("run_recovered", job=job.id, run=run.number, seat=run.seat, fate=recovery.fate, why=recovery.why)
         note = Note(
             kind="recovered",
             at=self.workshop.clock.now(),
@@ -97,9 +111,14 @@ class Startup(Struct, frozen=True):
         job = await self.workshop.store.get(job.id)
         if recovery.fate == "adopt":
             assert slot is not None and slot.slot is not None and slot.execution is not None
+            if wrote_last and not job.spec.function:  # a worker says itself which run it has
+                self.outputs.begin(run.seat, job.ref)
             self._adopt(job, slot.slot, slot.execution, places)
         else:
-            await self._record(job, self._end(job, recovery, slot, finish))
+            if wrote_last:
+                self.outputs.begin(run.seat, job.ref)
+                self.outputs.keep(job.ref)
+            await self._record(job, self._end(job, recovery, slot, case.finish))
 
     def _evidence(self, job: Job, slot: FoundSlot | None, result_spooled: bool) -> Evidence:
         if slot is None:

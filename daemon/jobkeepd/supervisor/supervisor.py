@@ -99,14 +99,15 @@ class Supervisor:
         jobs = {(await self._store.get(id)).id for id in ids}
         ended: dict[str, Job] = {}
         with anyio.move_on_after(timeout), self._waiters.watch(jobs) as watch:
+            candidates = jobs
             while True:
-                for id in jobs - ended.keys():
+                for id in candidates:
                     job = await self._store.get(id)
                     if job.state in ENDED_STATES:
                         ended[id] = job
                 if len(ended) == len(jobs) or (any and ended):
                     break
-                await watch.changed()
+                candidates = await watch.ended()
         return list(ended.values())
 
     def live(self, job: Job) -> Live | None:

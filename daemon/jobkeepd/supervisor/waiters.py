@@ -12,17 +12,21 @@ from jobkeepd.core.model import Entry
 
 
 class Watch:
-    """Told when one of its jobs has ended."""
+    """Told which of its jobs have ended."""
 
     def __init__(self) -> None:
+        self._ended: set[str] = set()
         self._event = anyio.Event()
 
-    def notify(self) -> None:
+    def notify(self, job: str) -> None:
+        self._ended.add(job)
         self._event.set()
 
-    async def changed(self) -> None:
+    async def ended(self) -> set[str]:
+        """Those since the last call, at least one."""
         await self._event.wait()
-        self._event = anyio.Event()
+        ended, self._ended, self._event = self._ended, set(), anyio.Event()
+        return ended
 
 
 class Waiters:
@@ -35,7 +39,7 @@ class Waiters:
         for entry in entries:
             if entry.kind in ENDED_STATES and entry.job is not None:
                 for watch in self._watches.get(entry.job, ()):
-                    watch.notify()
+                    watch.notify(entry.job)
 
     @contextmanager
     def watch(self, jobs: set[str]) -> Iterator[Watch]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import anyio
-import anyio.lowlevel
-import anyio.to_thread
 
 from jobkeep.protocol import faults
 from jobkeep.protocol.jobs import LogChunk, LogsParameters
@@ -27,13 +26,16 @@ async def logs(services: Services, asked: LogsParameters, peer: Peer, outlet: Ou
         raise invalid("offset", "an offset belongs to one stream, and stands in place of lines")
     job = await services.store.get(asked.id)
     number = _run_number(job, asked.run)
-    folder = f"{services.log_dir}/{job.id}"
-    files = [LogFile(folder, number, stream) for stream in STREAMS if asked.stream in (None, stream)]
+    files = [
+        LogFile(partial(services.output, job.id, number, stream), stream)
+        for stream in STREAMS
+        if asked.stream in (None, stream)
+    ]
     for file in files:
         if asked.offset is not None:
             file.offset = asked.offset
         elif asked.lines is not None:
-            await anyio.to_thread.run_sync(file.seek_lines, asked.lines)
+            file.seek_lines(asked.lines)
     if asked.follow:
         await _follow(services, job.id, number, files, outlet)
     else:
@@ -71,11 +73,7 @@ async def _to_end(files: Sequence[LogFile], number: int, outlet: Outlet) -> None
 async def _pass_on(file: LogFile, there: int, number: int, outlet: Outlet) -> None:
     while there > 0:
         offset = file.offset
-        if there > CHUNK:
-            data = await anyio.to_thread.run_sync(file.read, min(there, BLOCK))
-        else:
-            data = file.read(there)
-            await anyio.lowlevel.checkpoint()
+        data = await file.read(min(there, BLOCK))
         if not data:
             return  # it was truncated meanwhile
         there -= len(data)
