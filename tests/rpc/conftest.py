@@ -28,6 +28,13 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+async def until(true: Callable[[], object]) -> None:
+    """Let the loop turn until it is."""
+    async with asyncio.timeout(WITHIN):
+        while not true():
+            await asyncio.sleep(0)
+
+
 class Client:
     """Bytes in, JSON out."""
 
@@ -70,6 +77,12 @@ class Client:
             found.append(reply["parameters"])
         assert reply == {"parameters": {}}
         return found
+
+    async def error_of_stream(self, method: str, **parameters: Any) -> str:
+        """The short name of the error that is the first reply."""
+        self.ask(method, {"more": True}, **parameters)
+        name: str = (await self.reply())["error"]
+        return name.rpartition(".")[2]
 
     async def hung_up(self) -> bytes:
         """What came before the daemon closed the connection."""

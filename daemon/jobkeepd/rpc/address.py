@@ -109,6 +109,6 @@ def _remove_stale(path: str) -> None:
         raise AlreadyRunning(path, peer_of(probe).pid)
 
 
-def _identity(path: str) -> tuple[int, int]:
+def _identity(path: str) -> tuple[int, int, int]:
     found = os.lstat(path)
-    return found.st_dev, found.st_ino
+    return found.st_dev, found.st_ino, found.st_mtime_ns  # the number of an inode is soon used again

@@ -40,7 +40,9 @@ class Listener:
         self._loop.add_reader(self._address.socket, self._accept)
 
     async def close(self) -> None:
-        """Accept nobody more, remove the socket, answer what is under way, for a bounded time."""
+        """Accept nobody more, remove the socket, answer what is under way, for a bounded time. Once is enough."""
+        if self._address.socket.fileno() == -1:
+            return
         if self._backoff is not None:
             self._backoff.cancel()
         self._loop.remove_reader(self._address.socket)

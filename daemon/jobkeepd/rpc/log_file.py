@@ -50,14 +50,19 @@ class LogFile:
         self.offset += len(data)
         return data
 
-    def seek_lines(self, count: int) -> None:
+    async def seek_lines(self, count: int) -> None:
         """Go to where the last `count` lines begin. The end of the file ends its last line."""
         fd = self._open()
         if fd is None:
             return
         try:
             size = os.fstat(fd).st_size
-            self.offset = size if count == 0 else _begin_of_lines(fd, size, count)
+            if count == 0:
+                self.offset = size
+            elif size > CHUNK:  # however many lines: a file without any is read to its beginning
+                self.offset = await anyio.to_thread.run_sync(_begin_of_lines, fd, size, count)
+            else:
+                self.offset = _begin_of_lines(fd, size, count)
         finally:
             os.close(fd)
 

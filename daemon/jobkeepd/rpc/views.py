@@ -6,6 +6,8 @@ import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from msgspec import structs
+
 from jobkeep.protocol import jobs as wire
 from jobkeep.protocol.vocabulary import ENDED_STATES, JobState
 from jobkeepd.core import lifecycle
@@ -14,17 +16,31 @@ from jobkeepd.core.model import Entry, Job, JobSpec, Peer, Run
 
 
 def job_view(job: Job, runs: Sequence[Run], live: Live | None, now: float) -> wire.Job:
-    """`now` and `live` matter only while the job has not ended: the view of an ended job stays as it is."""
-    ended = job.state in ENDED_STATES
-    if ended:
-        live = None
+    return refreshed(_still_view(job, runs), job, live, now)
+
+
+def refreshed(view: wire.Job, job: Job, live: Live | None, now: float) -> wire.Job:
+    """`view`, which was made of this very `job`, with what moves by itself. Once a job has ended nothing does."""
+    if job.state in ENDED_STATES:
+        return view
+    return structs.replace(
+        view,
+        health="ok" if live is None else live.health,
+        elapsed_s=_elapsed(job, now),
+        progress=job.progress if live is None else live.progress,
+        heartbeat_age_s=None if live is None else live.heartbeat_age,
+        stuck_for_s=None if live is None else live.stuck_for,
+    )
+
+
+def _still_view(job: Job, runs: Sequence[Run]) -> wire.Job:
     spec = job.spec
     return wire.Job(
         id=job.id,
         name=name_of(spec),
         kind="command" if spec.function is None else "function",
         state=job.state,
-        health="ok" if live is None else live.health,
+        health="ok",
         queue=spec.queue,
         labels=spec.labels,
         key=spec.key,
@@ -36,11 +52,11 @@ def job_view(job: Job, runs: Sequence[Run], live: Live | None, now: float) -> wi
         started_at=_utc_or_none(job.started_at),
         ended_at=_utc_or_none(job.ended_at),
         due_at=_utc_or_none(job.due_at),
-        elapsed_s=_elapsed(job, now),
-        progress=job.progress if live is None else live.progress,
+        elapsed_s=None if job.ended_at is None else _elapsed(job, job.ended_at),
+        progress=job.progress,
         checkpoint=_checkpoint(job),
-        heartbeat_age_s=None if live is None else live.heartbeat_age,
-        stuck_for_s=None if live is None else live.stuck_for,
+        heartbeat_age_s=None,
+        stuck_for_s=None,
         outcome=_outcome(job),
         actions=ACTIONS[job.state],
         spec=spec,

@@ -35,7 +35,7 @@ async def logs(services: Services, asked: LogsParameters, peer: Peer, outlet: Ou
         if asked.offset is not None:
             file.offset = asked.offset
         elif asked.lines is not None:
-            file.seek_lines(asked.lines)
+            await file.seek_lines(asked.lines)
     if asked.follow:
         await _follow(services, job.id, number, files, outlet)
     else:

@@ -1,0 +1,135 @@
+"""Where the daemon listens, and where it refuses to."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+
+from jobkeepd.errors import AlreadyRunning, BadConfig
+from jobkeepd.rpc.address import bind, inherited
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "private"
+
+
+def test_folder_and_socket_are_for_us_alone(folder: Path) -> None:
+    """Whatever the umask is."""
+    before = os.umask(0)
+    try:
+        address = bind(str(folder / "s"), 8)
+    finally:
+        os.umask(before)
+    modes = [stat.S_IMODE(os.stat(path).st_mode) for path in (folder, folder / "s")]
+    address.socket.close()
+
+    assert modes == [0o700, 0o600]
+
+
+def test_a_stale_socket_is_replaced(folder: Path) -> None:
+    """Nobody answers there: its daemon is dead."""
+    bind(str(folder / "s"), 8).socket.close()
+
+    bind(str(folder / "s"), 8).socket.close()
+
+
+def test_a_live_socket_is_left_alone(folder: Path) -> None:
+    """The error names its owner."""
+    address = bind(str(folder / "s"), 8)
+
+    with pytest.raises(AlreadyRunning) as caught:
+        bind(str(folder / "s"), 8)
+    address.socket.close()
+    assert caught.value.pid == os.getpid()
+
+
+def test_what_is_no_socket_is_left_alone(folder: Path) -> None:
+    """A typing error in the configuration deletes no file."""
+    folder.mkdir(mode=0o700)
+    (folder / "s").write_text("precious")
+
+    with pytest.raises(BadConfig, match="is no socket"):
+        bind(str(folder / "s"), 8)
+    assert (folder / "s").read_text() == "precious"
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o755, 0o701])
+def test_a_folder_that_others_can_reach_is_refused(folder: Path, mode: int) -> None:
+    """Somebody else could listen there in our place."""
+    folder.mkdir()
+    folder.chmod(mode)
+
+    with pytest.raises(BadConfig, match=f"mode {mode:04o}"):
+        bind(str(folder / "s"), 8)
+
+
+def test_a_folder_that_is_a_link_is_refused(folder: Path, tmp_path: Path) -> None:
+    """Also one to a good folder: whoever owns the link can turn it."""
+    (tmp_path / "real").mkdir(mode=0o700)
+    folder.symlink_to(tmp_path / "real")
+
+    with pytest.raises(BadConfig, match="symbolic link"):
+        bind(str(folder / "s"), 8)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_folder_of_somebody_else_is_refused(folder: Path) -> None:
+    """Its owner could replace our socket."""
+    folder.mkdir(mode=0o700)
+    os.chown(folder, 1234, 1234)
+
+    with pytest.raises(BadConfig, match="belongs to uid 1234"):
+        bind(str(folder / "s"), 8)
+
+
+def test_a_path_that_no_socket_can_have_is_refused_by_its_length(folder: Path) -> None:
+    """The kernel's own words would not say what is wrong."""
+    with pytest.raises(BadConfig, match="at most 107"):
+        bind(str(folder / ("s" * 108)), 8)
+
+
+def test_only_our_own_socket_is_removed_at_the_end(folder: Path) -> None:
+    """Another daemon may have taken the place."""
+    first = bind(str(folder / "s"), 8)
+    first.socket.close()
+    second = bind(str(folder / "s"), 8)
+    first.unlink()
+    there = (folder / "s").exists()
+    second.unlink()
+    second.unlink()
+    second.socket.close()
+
+    assert there
+    assert not (folder / "s").exists()
+
+
+def test_a_socket_that_systemd_hands_over_is_used_as_it_is(folder: Path) -> None:
+    """And its file stays when we end."""
+    given = bind(str(folder / "s"), 8)
+    address = inherited(os.dup(given.socket.fileno()))
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(folder / "s"))
+        address.socket.accept()[0].close()
+    address.unlink()
+    address.socket.close()
+    given.socket.close()
+
+    assert (folder / "s").exists()
+
+
+def test_a_descriptor_that_does_not_listen_is_refused() -> None:
+    """A mistake in a unit file."""
+    one, other = socket.socketpair()
+    reader, writer = os.pipe()
+    for fd in (one.fileno(), reader):
+        with pytest.raises(BadConfig, match=f"file descriptor {fd}"):
+            inherited(fd)
+    for closing in (one, other):
+        closing.close()
+    for closing_fd in (reader, writer):
+        os.close(closing_fd)
