@@ -87,7 +87,7 @@ async def swallow() -> str:
 
 async def look(ctx: JobContext) -> str:
     assert ctx.stop_reason is None
-    await ctx.progress(1)
+    print("waiting", flush=True)
     while ctx.stop_reason is None:  # noqa: ASYNC110 - what such a job does
         await asyncio.sleep(0.005)
     return f"looked: {ctx.stop_reason}"

@@ -95,7 +95,7 @@ def test_a_daemon_that_has_no_room_is_asked_again(daemon: FakeDaemon, worker: Wo
     vanishing(worker.spool / f"{run}.finish")
 
 
-@pytest.mark.parametrize("function", ["sample:spin", "sample:look", "sample:sleep_blocking"])
+@pytest.mark.parametrize("function", ["sample:spin", "sample:long_item", "sample:sleep_blocking"])
 def test_a_worker_without_a_lease_ends_and_says_nothing_more(
     daemon: FakeDaemon, start: Callable[..., Worker], function: str
 ) -> None:

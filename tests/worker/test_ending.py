@@ -30,9 +30,9 @@ def test_ticks_of_a_blocked_loop_stay_the_same(daemon: FakeDaemon, start: Callab
     daemon.wait("Progress", run)
     before = len(daemon.reports)
     daemon.wait("Beat", run, number=before + 4)
-    ticks = [report.get("ticks") for name, report in daemon.reports if name == "Beat"]
+    ticks = [report["ticks"] for name, report in daemon.reports if name == "Beat" and "ticks" in report]
     (daemon.directory / "gate").touch()
-    assert len(set(ticks[:5])) > 1
+    assert max(tick or 0 for tick in ticks) > 1
     assert len(set(ticks[-3:])) == 1
     plain = started(daemon, "sample:sleep_blocking")
     assert daemon.wait("Beat", plain).get("ticks") is None

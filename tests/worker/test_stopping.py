@@ -57,7 +57,7 @@ def test_a_late_success_is_a_success(daemon: FakeDaemon) -> None:
     run = waiting(daemon, "sample:swallow")
     daemon.stop(run)
     assert daemon.wait("Finish", run)["result"] == "late"
-    run = started(daemon, "sample:look")
+    run = waiting(daemon, "sample:look")
     daemon.stop(run, "drain")
     assert daemon.wait("Finish", run)["result"] == "looked: drain"
 

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+)
 from inspect import isawaitable
 from types import CoroutineType
 from typing import Any, Final
@@ -20,6 +28,7 @@ from jobkeep.sdk.source import Skipper, Source, open_source
 Body = Callable[[Any], Awaitable[str | None] | str | None]
 Advance = Callable[[], Awaitable[Any]]  # the next item, or _END
 _END: Final = object()
+CLOSE_S: Final = 2.0
 
 
 async def for_each(
@@ -84,9 +93,12 @@ class _Pass:
         skipper = Skipper(work.name, work.cursor(), work.key)
         if isinstance(items, AsyncIterable):
             stream = aiter(items)
-            if to_skip:
-                await skipper.skip_async(stream)
-            await (self._several(lambda: anext(stream, _END)) if self._many else self._stream(stream))
+            try:
+                if to_skip:
+                    await skipper.skip_async(stream)
+                await (self._several(lambda: anext(stream, _END)) if self._many else self._stream(stream))
+            finally:
+                await _close(stream)
             return
         iterator = iter(items)
         if to_skip:
@@ -187,6 +199,13 @@ class _Pass:
             elif admitted := work.admit(item):
                 return *admitted, item
         return None
+
+
+async def _close(stream: AsyncIterator[Any]) -> None:
+    """An async generator that is left early must not wait for the garbage collector."""
+    if isinstance(stream, AsyncGenerator):
+        with anyio.move_on_after(CLOSE_S, shield=True):
+            await stream.aclose()
 
 
 def _at_once(items: Iterator[Any]) -> Advance:
