@@ -13,6 +13,7 @@ from jobkeepd.core.liveness import Live
 from jobkeepd.core.model import Job, JobSpec, Peer, RunRef
 from jobkeepd.errors import StaleToken, UnknownWorker
 from jobkeepd.rpc.services import HostStatus, Services
+from jobkeepd.store.base import Store
 from jobkeepd.store.changes import (
     ClaimRun,
     EndRun,
@@ -46,7 +47,7 @@ class FakeClock:
 class FakeJobs:
     """Verbs straight to the store: nothing ever runs unless a test says so."""
 
-    def __init__(self, store: MemoryStore, clock: FakeClock) -> None:
+    def __init__(self, store: Store, clock: FakeClock) -> None:
         self.store = store
         self.clock = clock
         self.signs: dict[str, Live] = {}
