@@ -14,7 +14,7 @@ from jobkeep.demo.private_daemon import PrivateDaemon
 from jobkeep.demo.screen import Screen
 from jobkeep.demo.story import Story
 
-EVERY = 5  # items between two checkpoints
+EVERY = 10  # items between two checkpoints
 SUGGESTIONS = """
 The daemon goes on. Look around:
   export JOBKEEP_SOCKET=SOCKET_PATH
