@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jobkeep.protocol.jobs import JobSpec
 
-from jobkeepd.core.admission import COMMAND, Need, need_of, place
+from jobkeepd.core.admission import AHEAD, COMMAND, DEEPEST, Behind, Need, depth_behind, need_of, place
 
 WORKER = Need(python="/p", cwd="/c")
 needs = st.lists(st.sampled_from([COMMAND, WORKER]), max_size=8)
@@ -18,13 +18,34 @@ def test_functions_of_equal_surroundings_share_workers() -> None:
     assert need_of(JobSpec(command=["true"], cwd="/x"), "e", "/p", "/c") == COMMAND
 
 
-@given(needs, st.integers(-1, 6), needs)
-def test_nobody_overtakes_and_no_seat_has_two_waiting(waiting: list[Need], free: int, busy: list[Need]) -> None:
-    """The jobs placed are a prefix of those that wait; each seat is given once, to a job that fits."""
+seats = st.lists(
+    st.builds(Behind, st.sampled_from([COMMAND, WORKER]), st.integers(0, 4), st.integers(1, 4)), max_size=8
+)
+
+
+@given(needs, st.integers(-1, 6), seats)
+def test_nobody_overtakes_and_no_seat_has_more_waiting_than_it_may(
+    waiting: list[Need], free: int, busy: list[Behind]
+) -> None:
+    """The jobs placed are a prefix of those that wait; each goes behind a seat that fits and has room."""
     placement = place(waiting, free, busy)
     assert placement.start == min(max(free, 0), len(waiting))
     indices = [index for index, _ in placement.ahead]
     assert indices == list(range(placement.start, placement.start + len(indices)))
-    seats = [seat for _, seat in placement.ahead]
-    assert len(set(seats)) == len(seats)
-    assert all(busy[seat] == waiting[index] for index, seat in placement.ahead)
+    for seat, each in enumerate(busy):
+        given_here = [index for index, chosen in placement.ahead if chosen == seat]
+        assert not given_here or each.waiting + len(given_here) <= each.depth
+    assert all(busy[seat].need == waiting[index] for index, seat in placement.ahead)
+
+
+@given(st.floats(0, 1e5))
+def test_what_waits_behind_a_seat_is_little_work(pace: float) -> None:
+    """One job, or as many short ones as pass within the time that is allowed."""
+    depth = depth_behind(pace)
+    assert 1 <= depth <= DEEPEST
+    assert depth == 1 or depth * pace <= AHEAD
+
+
+def test_a_seat_of_unknown_pace_has_one_waiting() -> None:
+    """Nothing is assumed of a seat that has finished no run yet."""
+    assert depth_behind(None) == 1

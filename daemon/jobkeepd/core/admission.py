@@ -1,4 +1,4 @@
-"""Which queued jobs start now: within the queue's limit, and at most one ahead behind each busy seat."""
+"""Which queued jobs start now: within the queue's limit, and a little ahead behind each busy seat."""
 
 from __future__ import annotations
 
@@ -41,6 +41,30 @@ def need_of(spec: JobSpec, environment: str | None, default_python: str, default
     )
 
 
+class Behind(Struct, frozen=True):
+    """A busy seat of the queue: what it takes, how many wait behind it, and how many may."""
+
+    need: Need
+    waiting: int
+    depth: int
+
+
+# What waits behind a seat is this much work at most, in seconds, by the seat's own pace.
+AHEAD = 0.01
+DEEPEST = 16
+
+
+def depth_behind(pace: float | None) -> int:
+    """How many jobs may be claimed ahead of a seat whose runs take `pace` seconds.
+
+    One is enough to hide a commit behind a run that lasts. Where runs are shorter than a commit, more of them hide
+    it, and still nobody waits longer than AHEAD for what he could overtake.
+    """
+    if pace is None:
+        return 1
+    return max(1, min(DEEPEST, int(AHEAD / max(pace, 1e-6))))
+
+
 class Placement(Struct, frozen=True):
     """`start` jobs get a seat of their own; `ahead` pairs (job, busy seat) wait for that seat's turn."""
 
@@ -48,15 +72,18 @@ class Placement(Struct, frozen=True):
     ahead: tuple[tuple[int, int], ...]  # (index into waiting, index into busy)
 
 
-def place(waiting: Sequence[Need], free: int, busy: Sequence[Need]) -> Placement:
-    """Place jobs strictly in their order; `busy` are the queue's occupied seats that nobody waits behind."""
+def place(waiting: Sequence[Need], free: int, busy: Sequence[Behind]) -> Placement:
+    """Place jobs strictly in their order, each behind the fitting seat that has the fewest waiting."""
     start = min(max(free, 0), len(waiting))
-    open_seats = list(range(len(busy)))
+    queued = [seat.waiting for seat in busy]
     ahead: list[tuple[int, int]] = []
     for index in range(start, len(waiting)):
-        seat = next((seat for seat in open_seats if busy[seat] == waiting[index]), None)
-        if seat is None:
+        fitting = [
+            seat for seat, each in enumerate(busy) if queued[seat] < each.depth and each.need == waiting[index]
+        ]
+        if not fitting:
             break  # nobody overtakes
-        open_seats.remove(seat)
+        seat = min(fitting, key=queued.__getitem__)
+        queued[seat] += 1
         ahead.append((index, seat))
     return Placement(start, tuple(ahead))

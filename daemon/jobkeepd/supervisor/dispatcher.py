@@ -81,7 +81,7 @@ class Dispatcher:
         except StartFailed as failed:
             await self._no_seat(lane, pick, failed)
             return
-        place = Place(seat)
+        place = Place(seat, self._workshop.clock.monotonic())
         lane.seated(pick.job.id, place)
         task = JobTask(pick.job, place, None, lane, self._workshop)
         await self._own(task, task.drive)

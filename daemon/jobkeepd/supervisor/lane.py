@@ -43,16 +43,19 @@ class Lane:
         """What starts now. The jobs leave the window and count from this moment on."""
         if self.window.low:
             await self.window.fill(self._workshop.store, [*self._pending, *self._places])
-        waiting = self.window.peek(2 * self.limit)
+        free = self.limit - self.running
+        busy = list(self._places.values())
+        behind = [each.behind for each in busy]
+        room = max(free, 0) + sum(max(each.depth - each.waiting, 0) for each in behind)
+        waiting = self.window.peek(room)
         if not waiting:
             return []
         python, cwd = self._workshop.default_python, self._workshop.default_cwd
         needs = [need_of(job.spec, job.environment, python, cwd) for job in waiting]
-        busy = [each for each in self._places.values() if not each.has_next]
-        placement = place(needs, self.limit - self.running, [each.need for each in busy])
+        placement = place(needs, free, behind)
         picks = [Pick(waiting[index], needs[index]) for index in range(placement.start)]
-        for index, behind in placement.ahead:
-            picks.append(Pick(waiting[index], needs[index], busy[behind], busy[behind].wait_behind(waiting[index].id)))
+        for index, seat in placement.ahead:
+            picks.append(Pick(waiting[index], needs[index], busy[seat], busy[seat].wait_behind(waiting[index].id)))
         self._pending.update(pick.job.id for pick in picks if pick.place is None)
         self.window.remove(pick.job for pick in picks)
         return picks
@@ -80,7 +83,7 @@ class Lane:
             if task.turn is not None:
                 place.withdraw(task.turn)
             return
-        successor = place.vacate()
+        successor = place.vacate(self._workshop.clock.monotonic())
         if successor is not None:
             self._places[successor] = place
         else:

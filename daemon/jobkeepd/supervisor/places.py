@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import anyio
 
-from jobkeepd.core.admission import Need
+from jobkeepd.core.admission import Behind, depth_behind
 from jobkeepd.runner.base import Seat
 
 
@@ -14,50 +16,54 @@ class Turn:
     def __init__(self, job: str) -> None:
         self.job = job
         self.granted: bool | None = None
-        self._decided = anyio.Event()
+        self._decided: anyio.Event | None = None  # made when somebody waits
 
     def decide(self, granted: bool) -> None:
         if self.granted is None:
             self.granted = granted
-            self._decided.set()
+            if self._decided is not None:
+                self._decided.set()
 
     async def wait(self) -> bool:
         if self.granted is None:
+            self._decided = anyio.Event()
             await self._decided.wait()
         return bool(self.granted)
 
 
 class Place:
-    """One seat, occupied by one job, with at most one job waiting behind it."""
+    """One seat, occupied by one job, with a few waiting behind it, in order."""
 
-    def __init__(self, seat: Seat) -> None:
+    def __init__(self, seat: Seat, now: float) -> None:
         self.seat = seat
-        self._next: Turn | None = None
+        self._waiting: deque[Turn] = deque()
+        self._since = now  # when the occupant got the seat
+        self._pace: float | None = None  # seconds of a run, a moving average
 
     @property
-    def need(self) -> Need:
-        return self.seat.need
-
-    @property
-    def has_next(self) -> bool:
-        return self._next is not None
+    def behind(self) -> Behind:
+        return Behind(self.seat.need, len(self._waiting), depth_behind(self._pace))
 
     def wait_behind(self, job: str) -> Turn:
-        assert self._next is None
-        self._next = Turn(job)
-        return self._next
+        turn = Turn(job)
+        self._waiting.append(turn)
+        return turn
 
     def withdraw(self, turn: Turn) -> None:
         """The one who waited does not want the turn any more."""
         turn.decide(False)
-        if self._next is turn:
-            self._next = None
+        if turn in self._waiting:
+            self._waiting.remove(turn)
 
-    def vacate(self) -> str | None:
+    def vacate(self, now: float) -> str | None:
         """The occupant is done: the job that has the seat now, if one waited and the seat is still good."""
-        turn, self._next = self._next, None
-        if turn is None:
+        taken, self._since = now - self._since, now
+        self._pace = taken if self._pace is None else 0.8 * self._pace + 0.2 * taken
+        if not self.seat.usable:
+            while self._waiting:
+                self._waiting.popleft().decide(False)
+        if not self._waiting:
             return None
-        usable = self.seat.usable
-        turn.decide(usable)
-        return turn.job if usable else None
+        turn = self._waiting.popleft()
+        turn.decide(True)
+        return turn.job

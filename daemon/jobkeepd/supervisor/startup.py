@@ -140,7 +140,8 @@ class Startup(Struct, frozen=True):
         if not behind:
             python, cwd = self.workshop.default_python, self.workshop.default_cwd
             need = need_of(job.spec, job.environment, python, cwd)
-            places[slot.name] = Place(self.adopter.adopt(need, slot, execution))
+            seat = self.adopter.adopt(need, slot, execution)
+            places[slot.name] = Place(seat, self.workshop.clock.monotonic())
         self.dispatcher.adopt(job, places[slot.name], behind)
 
     def _end(self, job: Job, recovery: Recovery, slot: FoundSlot | None, finish: FinishParameters | None) -> RunEnd:
