@@ -6,7 +6,7 @@ import re
 from typing import Literal
 
 import pytest
-import varlink.scanner
+import varlink.scanner  # type: ignore[import-untyped]
 from msgspec import Struct
 
 from jobkeep.protocol.faults import FAULTS

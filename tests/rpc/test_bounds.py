@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import random
+import resource
 import socket
 
 import pytest
@@ -203,3 +206,45 @@ def open_up(folder: str) -> None:
         folder = os.path.dirname(folder)
         if folder == "/":
             return
+
+
+async def test_without_file_descriptors_the_daemon_waits_instead_of_spinning(
+    serve: Serve, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It says so once for each try, goes on serving, and takes the connection when it can."""
+    served = serve(accept_backoff=0.05)
+    before = await served.client()
+    late = socket.socket(socket.AF_UNIX)
+    late.setblocking(False)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        late.connect(served.path)
+        for _ in range(20):
+            assert await before.call("org.varlink.service.GetInfo")
+        said = capsys.readouterr().out.count("rpc_accept_failed")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    client = Client(*await asyncio.open_unix_connection(sock=late))
+
+    assert 1 <= said <= 3
+    assert await client.call("org.varlink.service.GetInfo")
+    await client.close()
+
+
+async def test_damaged_calls_damage_nothing(served: Served) -> None:
+    """Whatever bytes of a call are changed: an answer or an end, and the next caller is served."""
+    chance = random.Random(20)
+    whole = b'{"method":"org.jobkeep.Jobs.Submit","parameters":{"spec":{"command":["true"],"priority":1}}}\0'
+    for _ in range(150):
+        damaged = bytearray(whole)
+        for _ in range(chance.randint(1, 4)):
+            damaged[chance.randrange(len(damaged))] = chance.randrange(256)
+        client = await served.client()
+        client.write(bytes(damaged))
+        client.writer.write_eof()
+        for message in (await client.hung_up()).split(b"\0")[:-1]:
+            assert json.loads(message).keys() <= {"parameters", "error"}
+        await client.close()
+
+    assert await (await served.client()).call("org.varlink.service.GetInfo")

@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 
 import asyncvarlink
 import pytest
-import varlink
+import varlink  # type: ignore[import-untyped]
 from asyncvarlink.serviceinterface import VarlinkServiceInterface
 
 from rpc.conftest import Served
