@@ -80,10 +80,10 @@ def main() -> None:
         assert process.stdout.readline() == b"ready\n"
         spawner, answer = dial(f"{runtime}/spawner.socket")
         answer()
-        for lane in range(LANES):
-            spawner.send(json.dumps({"id": lane, "op": "open", "slot": f"s{lane}"}).encode() + b"\n")
+        for number in range(LANES):
+            spawner.send(json.dumps({"id": number, "op": "open", "slot": f"s{number}"}).encode() + b"\n")
             answer()
-        lanes = [Lane(runtime, f"s{lane}") for lane in range(LANES)]
+        lanes = [Lane(runtime, f"s{number}") for number in range(LANES)]
         slots, spawns = [], []
         for _ in range(ROUNDS):
             slots.append(rate([lane.batch for lane in lanes]))
