@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import anyio
 import pytest
 from fakes.runner import FakeClock
@@ -30,6 +32,24 @@ async def test_a_queue_never_runs_more_than_its_limit(stage: Stage) -> None:
     await stage.supervisor.wait(jobs, any=False, timeout=1000)
     assert stage.runner.peak == 2
     assert sorted(stage.runner.started) == sorted(jobs)
+
+
+async def test_a_backlog_larger_than_the_window_runs_once_each(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is read on from the store while claims are on their way is not started a second time."""
+    honest = stage.store.apply
+
+    async def slow(change: Any) -> Any:
+        await anyio.sleep(0.005)
+        return await honest(change)
+
+    monkeypatch.setattr(stage.store, "apply", slow)
+    stage.runner.duration = 0.0001
+    jobs = [job for _ in range(6) for job in await stage.submit(500)]
+    await stage.supervisor.wait(jobs, any=False, timeout=1000)
+    assert sorted(stage.runner.started) == sorted(jobs)
+    assert {job.run.number if job.run else 0 for job in [await stage.store.get(job) for job in jobs]} == {1}
 
 
 async def test_jobs_of_one_queue_start_in_order_of_priority_then_age(stage: Stage) -> None:

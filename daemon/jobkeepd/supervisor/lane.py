@@ -32,7 +32,8 @@ class Lane:
         self.window = Window(name)
         self._workshop = workshop
         self._poke = poke
-        self._pending: set[str] = set()  # taken from the window, no seat yet
+        self._taken: set[str] = set()  # from the window, till their runs have ended: the store may show them as queued
+        self._pending: set[str] = set()  # of these, those without a seat yet
         self._places: dict[str, Place] = {}  # by the job that occupies it
 
     @property
@@ -42,7 +43,7 @@ class Lane:
     async def pick(self) -> list[Pick]:
         """What starts now. The jobs leave the window and count from this moment on."""
         if self.window.low:
-            await self.window.fill(self._workshop.store, [*self._pending, *self._places])
+            await self.window.fill(self._workshop.store, self._taken)
         free = self.limit - self.running
         busy = list(self._places.values())
         behind = [each.behind for each in busy]
@@ -56,6 +57,7 @@ class Lane:
         picks = [Pick(waiting[index], needs[index]) for index in range(placement.start)]
         for index, seat in placement.ahead:
             picks.append(Pick(waiting[index], needs[index], busy[seat], busy[seat].wait_behind(waiting[index].id)))
+        self._taken.update(pick.job.id for pick in picks)
         self._pending.update(pick.job.id for pick in picks if pick.place is None)
         self.window.remove(pick.job for pick in picks)
         return picks
@@ -69,14 +71,17 @@ class Lane:
     def unseated(self, job: str) -> None:
         """No seat could be had for it."""
         self._pending.discard(job)
+        self._taken.discard(job)
         self._poke()
 
     def adopted(self, job: str, place: Place) -> None:
+        self._taken.add(job)
         self._places[job] = place
 
     def vacated(self, task: JobTask) -> None:
         """Implements job_task.Lane: the seat passes on, or goes back to the runner."""
         place = task.place
+        self._taken.discard(task.job.id)
         if place is None:
             return
         if self._places.pop(task.job.id, None) is None:  # it never had the seat

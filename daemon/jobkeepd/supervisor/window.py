@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from jobkeepd.core.model import Job
 from jobkeepd.store.base import Store
@@ -56,12 +56,12 @@ class Window:
     def low(self) -> bool:
         return not self._complete and len(self._jobs) < SIZE // 4
 
-    async def fill(self, store: Store, exclude: list[str]) -> None:
-        """Read on from disk. `exclude` are jobs that are being started and may not be claimed yet."""
+    async def fill(self, store: Store, taken: Collection[str]) -> None:
+        """Read on from disk. `taken` are jobs that are being started, and may not be claimed in the store yet."""
         self._missed = False
-        found = await store.queued(self._queue, SIZE, [*exclude, *self._ids] if len(self._ids) < SIZE else exclude)
+        found = await store.queued(self._queue, SIZE, [*taken, *self._ids])
         for job in found:
-            if job.id not in self._ids:
+            if job.id not in self._ids and job.id not in taken:
                 self._insert(job)
         self._complete = len(found) < SIZE and not self._missed
 
