@@ -76,7 +76,7 @@ async def test_an_exit_that_nobody_saw_is_found_on_record(runtime: Path, go: Pat
         exit = await found.execution.exited() if found.execution else found.exit
         assert exit is not None
         assert exit.status == 6 << 8
-        await second.forget(it.run)
+        second.forget(it.run)
         assert list((runtime / "runs").iterdir()) == []
 
 
