@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
-from jobkeep.protocol.durations import to_seconds
 from msgspec import MsgspecError, Struct, convert
 
+from jobkeep.protocol.durations import to_seconds
 from jobkeepd.errors import BadConfig
 from jobkeepd.logs import LogFormat, LogLevel
 from jobkeepd.runner.settings import WorkerSettings

@@ -221,7 +221,7 @@ class Daemon:
             clock=self._clock,
             settings=self._config.jobs,
             environments=Environments(store),
-            cookie=lambda: secrets.token_hex(16),
+            cookie=Cookies().draw,
             jitter=random.random,
             default_python=sys.executable,
             default_cwd=str(self.state),
@@ -242,6 +242,20 @@ class Daemon:
             output=surroundings.outputs.path,
             queues=lambda: queues,
         )
+
+
+class Cookies:
+    """Random secrets, a hundred for one call into the kernel."""
+
+    def __init__(self) -> None:
+        self._drawn = ""
+
+    def draw(self) -> str:
+        """128 bits as 32 hexadecimal digits."""
+        if not self._drawn:
+            self._drawn = secrets.token_hex(16 * 100)
+        cookie, self._drawn = self._drawn[:32], self._drawn[32:]
+        return cookie
 
 
 def new_id() -> str:

@@ -2,8 +2,8 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from jobkeep.protocol.jobs import JobSpec
 
+from jobkeep.protocol.jobs import JobSpec
 from jobkeepd.core.admission import AHEAD, COMMAND, DEEPEST, Behind, Need, depth_behind, need_of, place
 
 WORKER = Need(python="/p", cwd="/c")

@@ -1,8 +1,8 @@
 """The table of transitions, and the actions it allows."""
 
 import pytest
-from jobkeep.protocol.vocabulary import ENDED_STATES
 
+from jobkeep.protocol.vocabulary import ENDED_STATES
 from jobkeepd.core.lifecycle import (
     EVENTS,
     STATES,

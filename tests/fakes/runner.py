@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 
 import anyio
-from jobkeep.protocol.jobs import Progress
 
+from jobkeep.protocol.jobs import Progress
 from jobkeepd.core.admission import Need
 from jobkeepd.core.ending import Exited, NeverSent, RunEnd
 from jobkeepd.core.model import Exit, Identity, RunRef

@@ -10,9 +10,9 @@ import anyio
 import anyio.lowlevel
 import pytest
 import trio.testing
+
 from fakes.runner import FakeClock, FakeRunner
 from jobkeep.protocol.jobs import JobSpec
-
 from jobkeepd.core.model import Entry, Job, Peer
 from jobkeepd.store.changes import NewJob
 from jobkeepd.store.memory import MemoryStore

@@ -6,9 +6,9 @@ from typing import Any
 
 import anyio
 import pytest
+
 from fakes.runner import FakeClock
 from jobkeep.protocol.vocabulary import ENDED_STATES
-
 from jobkeepd.core.ending import Finished, Gone, NeverSent
 from jobkeepd.errors import StartFailed
 

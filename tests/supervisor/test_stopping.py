@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import anyio
 import pytest
-from jobkeep.protocol.vocabulary import ENDED_STATES
 
+from jobkeep.protocol.vocabulary import ENDED_STATES
 from jobkeepd.errors import IllegalTransition
 
 from .conftest import ME, Stage

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from jobkeep.protocol.jobs import JobSpec
 from msgspec import Struct
+
+from jobkeep.protocol.jobs import JobSpec
 
 
 class Need(Struct, frozen=True):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import signal
 from typing import Literal, TypeAlias
 
-from jobkeep.protocol.jobs import ErrorInfo
-from jobkeep.protocol.vocabulary import JobState, OnLost, RunOutcome
 from msgspec import Raw, Struct
 
+from jobkeep.protocol.jobs import ErrorInfo
+from jobkeep.protocol.vocabulary import JobState, OnLost, RunOutcome
 from jobkeepd.core.lifecycle import Event, advance
 from jobkeepd.core.model import Exit, Job, Usage
 from jobkeepd.core.retry import retry_delay

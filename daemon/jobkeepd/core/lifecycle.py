@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal, get_args
 
-from jobkeep.protocol.vocabulary import ENDED_STATES, JobState
 from msgspec import Struct
+
+from jobkeep.protocol.vocabulary import ENDED_STATES, JobState
 
 # What can happen to a job. The first four are people's wishes, the others facts.
 Event = Literal[

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from msgspec import Struct
+
 from jobkeep.protocol.jobs import Progress
 from jobkeep.protocol.vocabulary import Health
-from msgspec import Struct
 
 
 class Live(Struct, frozen=True):

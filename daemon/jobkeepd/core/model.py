@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from msgspec import Raw, Struct
+
 from jobkeep.protocol.jobs import ErrorInfo, FailedItem, JobSpec, Progress
 from jobkeep.protocol.vocabulary import JobState, RunOutcome
-from msgspec import Raw, Struct
 
 RunState = Literal["starting", "running", "ended"]
 NULL = Raw(b"null")

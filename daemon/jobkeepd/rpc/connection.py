@@ -14,8 +14,10 @@ from jobkeep.errors import MessageTooLarge
 from jobkeep.protocol.envelope import Call
 from jobkeep.protocol.framing import FrameSplitter
 from jobkeepd.core.model import Peer
+from jobkeepd.latch import Latch
 from jobkeepd.rpc.census import Census
 from jobkeepd.rpc.dispatch import Dispatch, Opening, Pending
+from jobkeepd.rpc.frames import EMPTY
 from jobkeepd.rpc.outbox import FLUSH_AT, Outbox
 from jobkeepd.rpc.outlet import StreamOutlet
 from jobkeepd.rpc.parameters import UNREADABLE
@@ -36,7 +38,7 @@ class Slot:
         self.opening: Opening | None = None
         self.pending: Pending | None = None
         self.outlet: StreamOutlet | None = None
-        self.task: asyncio.Task[bytes] | None = None
+        self.task: asyncio.Task[None] | None = None
 
 
 class Connection(asyncio.Protocol):
@@ -163,6 +165,8 @@ class Connection(asyncio.Protocol):
                 self._queue(Slot(len(answer))).frame = answer
             else:
                 self._out.write(answer)
+        elif isinstance(answer, Latch):
+            answer.then(partial(self._done, self._queue(Slot(len(message), call.oneway))))
         elif isinstance(answer, Pending):
             self._run(self._queue(Slot(len(message), call.oneway)), answer)
         elif not call.oneway:
@@ -174,16 +178,32 @@ class Connection(asyncio.Protocol):
         self._slots_size += slot.size
         return slot
 
+    def _done(self, slot: Slot, _: None) -> None:
+        slot.frame = EMPTY
+        if not self._closed:
+            self._advance()
+
     def _run(self, slot: Slot, pending: Pending) -> None:
         slot.pending = pending
-        slot.task = self._loop.create_task(pending.reply)
-        slot.task.add_done_callback(partial(self._settled, slot, pending))
+        slot.task = self._loop.create_task(self._serve(slot, pending))
+        slot.task.add_done_callback(partial(self._left, slot, pending))
 
-    def _settled(self, slot: Slot, pending: Pending, task: asyncio.Task[bytes]) -> None:
-        pending.inner.close()  # in case that it was cancelled before it began
+    async def _serve(self, slot: Slot, pending: Pending) -> None:
+        self._settle(slot, await pending.reply)
+
+    def _left(self, slot: Slot, pending: Pending, task: asyncio.Task[None]) -> None:
+        """It may have been cancelled, even before it began; a reply that is there went out already."""
+        pending.reply.close()
+        pending.inner.close()
+        if slot.frame is None:
+            self._settle(slot, b"")
+        if not task.cancelled():
+            task.result()
+
+    def _settle(self, slot: Slot, frame: bytes) -> None:
         if slot.outlet is not None:
             slot.outlet.over()
-        slot.frame = b"" if task.cancelled() else task.result()
+        slot.frame = frame
         if self._closed:
             return
         self._slots_size += len(slot.frame)

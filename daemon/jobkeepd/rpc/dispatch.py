@@ -15,6 +15,7 @@ from jobkeep.protocol.envelope import Call
 from jobkeep.protocol.registry import INTERFACES
 from jobkeepd.core.authz import authorise
 from jobkeepd.core.model import Peer
+from jobkeepd.latch import Latch
 from jobkeepd.rpc import frames
 from jobkeepd.rpc.faults import NoInterface, fault_of
 from jobkeepd.rpc.handlers import admin, events, jobs, logs, submit, worker
@@ -111,8 +112,8 @@ class Dispatch:
         """Asked once for a connection: its peer cannot change."""
         return authorise(peer, self._allowed_uids)
 
-    def answer(self, call: Call, peer: Peer, permitted: bool) -> bytes | Pending | Opening:
-        """A frame at once where the answer is known, without a task."""
+    def answer(self, call: Call, peer: Peer, permitted: bool) -> bytes | Latch[None] | Pending | Opening:
+        """A frame at once where the answer is known, without a task; a latch where Done comes with it."""
         method = call.method
         route = self._routes.get(method)
         if route is None or not permitted or (route.stream and not call.more):
@@ -126,6 +127,8 @@ class Dispatch:
                 return frames.reply(bytes(answer))
             if isinstance(answer, Struct):
                 return frames.reply(frames.encode(answer))
+            if isinstance(answer, Latch):
+                return answer
         except Exception as error:  # noqa: BLE001 - a bug in a handler must not end the connection
             return self._failure(error, method)
         return Pending(self._awaited(answer, method), answer, route.leave)

@@ -12,6 +12,7 @@ from jobkeep.protocol.vocabulary import OnConflict
 from jobkeepd.clock import Clock
 from jobkeepd.core.liveness import Live
 from jobkeepd.core.model import Job, Peer
+from jobkeepd.latch import Latch
 from jobkeepd.store.base import Store
 from jobkeepd.store.changes import NewJob, Submitted
 from jobkeepd.supervisor.feed import Feed
@@ -70,7 +71,7 @@ class Workers(Protocol):
 
     def checkpoint(self, report: wire.CheckpointParameters) -> Awaitable[None]: ...
 
-    def finish(self, report: wire.FinishParameters) -> Awaitable[None]: ...
+    def finish(self, report: wire.FinishParameters) -> Latch[None] | Awaitable[None]: ...
 
     async def failed_keys(self, report: wire.FailedKeysParameters) -> list[wire.ItemKey]: ...
 

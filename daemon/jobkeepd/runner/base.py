@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from msgspec import Struct
+
 from jobkeep.protocol.jobs import Progress
 from jobkeepd.core.admission import Need
 from jobkeepd.core.ending import RunEnd
 from jobkeepd.core.model import Exit, Identity, Job, RunRef, SavedCheckpoint
 from jobkeepd.errors import StartFailed
-from msgspec import Struct
 
 
 class LeaderOrder(Struct, frozen=True):

@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 
 import structlog
-from jobkeep.protocol.worker import CheckpointParameters, FinishParameters
 from msgspec import MsgspecError, Struct, json
+
+from jobkeep.protocol.worker import CheckpointParameters, FinishParameters
 
 log = structlog.get_logger()
 

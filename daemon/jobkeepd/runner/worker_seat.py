@@ -6,15 +6,16 @@ import signal
 from collections.abc import Callable
 
 import anyio
+from msgspec import Raw, json
+
 from jobkeep.protocol import worker as wire
 from jobkeep.protocol.jobs import Progress
 from jobkeep.protocol.vocabulary import PROTOCOL_VERSION
-from msgspec import Raw, json
-
 from jobkeepd.core.admission import Need
 from jobkeepd.core.ending import Finished, Gone, NeverSent, RunEnd, WorkerDied
 from jobkeepd.core.model import Exit, Identity, Job, RunRef
 from jobkeepd.errors import StartFailed
+from jobkeepd.latch import Latch
 from jobkeepd.runner.base import Execution, Launch, Signs, Slot
 from jobkeepd.runner.surroundings import Surroundings
 
@@ -30,13 +31,7 @@ class Current:
         self.ref = job.ref
         self.claimed_at = job.run.claimed_at if job.run else 0.0
         self.signs = Signs(job.progress, moved_at=now)
-        self.end: RunEnd | None = None
-        self.ended = anyio.Event()
-
-    def conclude(self, end: RunEnd) -> None:
-        if self.end is None:
-            self.end = end
-            self.ended.set()
+        self.ended: Latch[RunEnd] = Latch()
 
 
 class WorkerSeat:
@@ -53,7 +48,7 @@ class WorkerSeat:
         self._dead = anyio.Event()
         self._exit: Exit | None = None
         self._broken = False  # it must not take another run
-        self._unsettled: dict[str, anyio.Event] = {}
+        self._unsettled: dict[str, Latch[None]] = {}
         # By run. One, except after a daemon restart: then the next run may have been on its way already.
         self.currents: dict[str, Current] = {}
         self.idle_since = surroundings.clock.monotonic()
@@ -89,13 +84,14 @@ class WorkerSeat:
             for current in list(self.currents.values()):
                 await current.ended.wait()
         await self._execution.drained()
-        if self._close is None and self.currents:  # it died before it dialled again: the newest run was the last to write
+        if self._close is None and self.currents:
+            # It died before it dialled again: the newest run was the last to write.
             newest = max(self.currents.values(), key=lambda current: current.claimed_at)
             self._surroundings.outputs.begin(self.name, newest.ref)
         self._dead.set()
         for current in self.currents.values():
             now = self._surroundings.clock.now()
-            current.conclude(WorkerDied(self._exit) if self._exit else Gone(now))
+            current.ended.set(WorkerDied(self._exit) if self._exit else Gone(now))
         await self._slot.retire()
 
     async def ready(self) -> None:
@@ -122,7 +118,7 @@ class WorkerSeat:
             # What came after the run it holds was sent over a connection that died: the worker never got it. What came
             # before has ended, and the worker says so again until it is heard.
             if held is None or current.claimed_at > held.claimed_at:
-                current.conclude(NeverSent(self._surroundings.clock.now()))
+                current.ended.set(NeverSent(self._surroundings.clock.now()))
             elif current is not held:
                 self._surroundings.outputs.disown(current.ref)
         if held is not None:
@@ -158,7 +154,7 @@ class WorkerSeat:
         return current
 
     async def _until_ended(self, current: Current) -> RunEnd:
-        await current.ended.wait()
+        end = await current.ended.wait()
         if self._broken:
             # It leaves threads or children behind, or is on its way out: nothing of it may outlive the run.
             await self._execution.end()
@@ -167,15 +163,16 @@ class WorkerSeat:
             self._broken = True
         del self.currents[current.ref.id]
         self.idle_since = self._surroundings.clock.monotonic()
-        assert current.end is not None
-        return current.end
+        return end
 
-    def finish(self, report: wire.FinishParameters) -> anyio.Event:
-        """Take the worker's word for the end of its run; the event is set once that is durable."""
-        settled = self._unsettled.setdefault(report.run, anyio.Event())
+    def finish(self, report: wire.FinishParameters) -> Latch[None]:
+        """Take the worker's word for the end of its run; the latch is set once that is durable."""
+        settled = self._unsettled.get(report.run)
+        if settled is None:
+            settled = self._unsettled[report.run] = Latch()
         if not report.clean or report.retire:
             self._broken = True
-        self.currents[report.run].conclude(
+        self.currents[report.run].ended.set(
             Finished(
                 report.outcome,
                 self._surroundings.clock.now(),
@@ -189,7 +186,7 @@ class WorkerSeat:
     def settle(self, run: RunRef) -> None:
         settled = self._unsettled.pop(run.id, None)
         if settled is not None:
-            settled.set()
+            settled.set(None)
 
     async def ask(self, run: RunRef, reason: str) -> None:
         if self._send is None:

@@ -8,6 +8,7 @@ import anyio
 
 from jobkeepd.core.ending import RunEnd
 from jobkeepd.core.model import Identity, RunRef
+from jobkeepd.latch import Latch
 from jobkeepd.runner.base import Launch, Seat
 
 # After SIGTERM a worker gets this long at most before SIGKILL: it was asked nicely before.
@@ -23,7 +24,7 @@ class Attempt:
         self.timed_out: float | None = None
         self._grace = grace
         self._timeout = timeout
-        self._ended = anyio.Event()
+        self._ended: Latch[None] = Latch()
         self._stopping = False
 
     async def run(self, launch: Launch, started: Callable[[Identity | None], None], rejoin: bool) -> RunEnd:
@@ -36,7 +37,7 @@ class Attempt:
                 tasks.cancel_scope.cancel()
             return end
         finally:
-            self._ended.set()
+            self._ended.set(None)
 
     async def _run(self, launch: Launch, started: Callable[[Identity | None], None], rejoin: bool) -> RunEnd:
         if rejoin:
@@ -68,4 +69,4 @@ class Attempt:
     async def _ends_within(self, seconds: float) -> bool:
         with anyio.move_on_after(seconds):
             await self._ended.wait()
-        return self._ended.is_set()
+        return self._ended.is_set

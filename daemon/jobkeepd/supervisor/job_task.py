@@ -154,7 +154,7 @@ class JobTask:
         policy = self._workshop.policy()
         started = self.phase == "running"
         while True:
-            job = await store.get(self.job.id)
+            job = store.cached(self.job.id) or await store.get(self.job.id)
             if started and job.state == "queued":  # its MarkRunning is on the way, ahead of what we send now
                 job = replace(job, state="running")
             decision = decide(job, end, timed_out, policy)
@@ -169,7 +169,7 @@ class JobTask:
         if self.place is not None:
             self.place.seat.settle(self.job.ref)
         self._enter("ended")
-        return await store.get(self.job.id)
+        return store.cached(self.job.id) or await store.get(self.job.id)
 
 
 def end_run(job: Job, decision: Decision, usage: Usage | None) -> EndRun:

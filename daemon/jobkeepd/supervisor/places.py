@@ -4,31 +4,21 @@ from __future__ import annotations
 
 from collections import deque
 
-import anyio
-
 from jobkeepd.core.admission import Behind, depth_behind
+from jobkeepd.latch import Latch
 from jobkeepd.runner.base import Seat
 
 
-class Turn:
-    """A job's claim on the seat's next turn. `granted` is None until it is decided."""
+class Turn(Latch[bool]):
+    """A job's claim on a seat's next turn: granted, or not."""
 
     def __init__(self, job: str) -> None:
+        super().__init__()
         self.job = job
-        self.granted: bool | None = None
-        self._decided: anyio.Event | None = None  # made when somebody waits
 
-    def decide(self, granted: bool) -> None:
-        if self.granted is None:
-            self.granted = granted
-            if self._decided is not None:
-                self._decided.set()
-
-    async def wait(self) -> bool:
-        if self.granted is None:
-            self._decided = anyio.Event()
-            await self._decided.wait()
-        return bool(self.granted)
+    @property
+    def granted(self) -> bool:
+        return self.is_set and self.value()
 
 
 class Place:
@@ -51,7 +41,7 @@ class Place:
 
     def withdraw(self, turn: Turn) -> None:
         """The one who waited does not want the turn any more."""
-        turn.decide(False)
+        turn.set(False)
         if turn in self._waiting:
             self._waiting.remove(turn)
 
@@ -61,9 +51,9 @@ class Place:
         self._pace = taken if self._pace is None else 0.8 * self._pace + 0.2 * taken
         if not self.seat.usable:
             while self._waiting:
-                self._waiting.popleft().decide(False)
+                self._waiting.popleft().set(False)
         if not self._waiting:
             return None
         turn = self._waiting.popleft()
-        turn.decide(True)
+        turn.set(True)
         return turn.job

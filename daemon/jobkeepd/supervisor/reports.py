@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from jobkeep.protocol import worker as wire
 from jobkeep.protocol.jobs import Progress
-
 from jobkeepd.core.model import Job, Peer, RunRef
 from jobkeepd.errors import StaleToken, UnknownJob, UnknownWorker
+from jobkeepd.latch import Latch
 from jobkeepd.runner.base import Signs
 from jobkeepd.runner.surroundings import Surroundings
 from jobkeepd.runner.worker_seat import Current, WorkerSeat
@@ -68,12 +68,12 @@ class Reports:
         )
         return self._store.apply(change)
 
-    def finish(self, report: wire.FinishParameters) -> Awaitable[None]:
+    def finish(self, report: wire.FinishParameters) -> Latch[None] | Awaitable[None]:
         try:
             seat, _ = self._find(report.run, report.fence)
         except StaleToken:
             return self._already_ended(report)
-        return seat.finish(report).wait()
+        return seat.finish(report)
 
     async def failed_keys(self, report: wire.FailedKeysParameters) -> list[wire.ItemKey]:
         self._find(report.run, report.fence)

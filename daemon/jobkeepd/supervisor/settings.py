@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from jobkeep.protocol.vocabulary import OnLost
 from msgspec import Meta, Struct
+
+from jobkeep.protocol.vocabulary import OnLost
 
 Duration = Annotated[float, Meta(gt=0, le=366 * 86400.0)]
 

@@ -6,11 +6,22 @@ from collections.abc import Mapping
 from typing import Protocol
 
 import structlog
-from jobkeep.protocol.worker import FinishParameters
 from msgspec import Struct
 
+from jobkeep.protocol.worker import FinishParameters
 from jobkeepd.core.admission import Need, need_of
-from jobkeepd.core.ending import Exited, Finished, Gone, NeverSent, NotStarted, Rebooted, RunEnd, WorkerDied, decide, usage_of
+from jobkeepd.core.ending import (
+    Exited,
+    Finished,
+    Gone,
+    NeverSent,
+    NotStarted,
+    Rebooted,
+    RunEnd,
+    WorkerDied,
+    decide,
+    usage_of,
+)
 from jobkeepd.core.model import Job, Run
 from jobkeepd.core.recovery import Evidence, Recovery, decide_recovery
 from jobkeepd.errors import DaemonError, StaleToken, StorageFailed
@@ -156,7 +167,9 @@ class Startup(Struct, frozen=True):
                 return NotStarted(str(slot.failed), now)
             case "record_exit":
                 assert slot is not None and slot.exit is not None
-                return WorkerDied(slot.exit) if job.spec.function else Exited(slot.exit, terminated=job.stop is not None)
+                if job.spec.function:
+                    return WorkerDied(slot.exit)
+                return Exited(slot.exit, terminated=job.stop is not None)
             case "requeue":
                 return NeverSent(now)
             case "rebooted":

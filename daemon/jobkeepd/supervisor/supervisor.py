@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import anyio
 import anyio.abc
 import structlog
-from jobkeep.protocol.vocabulary import ENDED_STATES, OnConflict
 
+from jobkeep.protocol.vocabulary import ENDED_STATES, OnConflict
 from jobkeepd.core.liveness import Live, judge
 from jobkeepd.core.model import Entry, Job, Peer
 from jobkeepd.errors import ShuttingDown

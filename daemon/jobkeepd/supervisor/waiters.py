@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import anyio
-from jobkeep.protocol.vocabulary import ENDED_STATES
 
+from jobkeep.protocol.vocabulary import ENDED_STATES
 from jobkeepd.core.model import Entry
 
 

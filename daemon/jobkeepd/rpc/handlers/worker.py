@@ -13,6 +13,7 @@ import anyio
 from jobkeep.protocol import worker as wire
 from jobkeep.protocol.interface import Done
 from jobkeepd.core.model import Peer
+from jobkeepd.latch import Latch
 from jobkeepd.rpc.services import Outlet, Services
 
 DONE = Done()
@@ -38,8 +39,9 @@ def checkpoint(services: Services, report: wire.CheckpointParameters, peer: Peer
     return _once_durable(services.workers.checkpoint(report))
 
 
-def finish(services: Services, report: wire.FinishParameters, peer: Peer) -> Coroutine[Any, Any, Done]:
-    return _once_durable(services.workers.finish(report))
+def finish(services: Services, report: wire.FinishParameters, peer: Peer) -> Latch[None] | Coroutine[Any, Any, Done]:
+    taken = services.workers.finish(report)
+    return taken if isinstance(taken, Latch) else _once_durable(taken)
 
 
 async def failed_keys(services: Services, asked: wire.FailedKeysParameters, peer: Peer) -> wire.FailedKeysReply:
