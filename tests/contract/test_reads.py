@@ -58,6 +58,49 @@ async def test_a_list_is_narrowed_by_all_of_its_conditions(store: Store) -> None
     assert await _ids(store, states=()) == ""
 
 
+async def test_since_is_exact_when_the_clock_was_set_back(store: Store) -> None:
+    """Times do not rise with seq then: neither what is old nor what is new is mistaken."""
+    for id, at in (("a", 10.0), ("b", 50.0), ("c", 20.0), ("d", 30.0), ("e", 60.0), ("f", 5.0)):
+        await submit(store, id, at=at, labels={"x": "y"})
+    await store.apply(ending(await start(store, "a"), at=55.0))
+    await store.apply(failing(await start(store, "d"), at=31.0))
+    for where in ({}, {"queue": "default"}, {"labels": (("x", "y"),)}):
+        assert await _ids(store, since=20.0, **where) == "e d c b a"
+        assert await _ids(store, since=31.0, **where) == "e d b a"
+        assert await _ids(store, since=31.5, before=5, **where) == "b a"
+        assert await _ids(store, since=50.0, limit=2, **where) == "e b"
+        assert await _ids(store, since=56.0, **where) == "e"
+        assert await _ids(store, since=61.0, **where) == ""
+    assert await _ids(store, since=30.0, states=("queued", "failed")) == "e d b"
+
+
+async def test_a_list_of_waiting_jobs_is_by_age_whatever_their_priority(store: Store) -> None:
+    """Claimed ones are queued still; another queue is another list."""
+    for number, priority in enumerate((0, 5, -5, 0, 5, 7)):
+        await submit(store, f"a{number}", priority=priority)
+    await submit(store, "b0", queue="other", priority=3)
+    await claim(store, "a1")
+    assert await _ids(store, states=("queued",), queue="default") == "a5 a4 a3 a2 a1 a0"
+    assert await _ids(store, states=("queued",), limit=3, before=6) == "a4 a3 a2"
+
+
+async def test_a_scheduled_job_is_listed_in_its_queue(store: Store) -> None:
+    """By seq, not by when it is due."""
+    await submit(store, "a", "b", "c")
+    for id, due in (("c", 12.0), ("a", 15.0), ("b", 13.0)):
+        await store.apply(failing(await start(store, id), state="scheduled", due_at=due))
+    assert await _ids(store, states=("scheduled",)) == "c b a"
+    assert await _ids(store, states=("scheduled",), before=3, since=1.0) == "b a"
+
+
+async def test_a_big_spec_comes_back_whole(store: Store) -> None:
+    """However it is kept."""
+    for size in (10, 1000, 1024, 5000):
+        await submit(store, f"a{size}", arguments={"text": "é" * size}, function="m:f", command=None)
+        assert (await store.get(f"a{size}")).spec.arguments == {"text": "é" * size}
+    assert len((await store.list(JobFilter()))[0].spec.arguments["text"]) == 5000
+
+
 async def test_queued_jobs_come_by_priority_then_age(store: Store) -> None:
     """Those that are excluded or claimed do not take places."""
     await submit(store, "a", "b")

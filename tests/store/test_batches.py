@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from contract.deeds import Heard, claiming, ending, saving, start, submit, submitting
+from contract.deeds import Heard, claim, claiming, ending, item, saving, start, submit, submitting
 from jobkeepd.core.model import RunRef
 from jobkeepd.errors import StaleToken, StorageFailed, StorageFull, StoreError, UnknownJob
 from jobkeepd.store.base import JobFilter
@@ -53,15 +53,24 @@ class Failing:
     def __init__(self, conn: sqlite3.Connection, at: str, error: sqlite3.Error) -> None:
         self._conn, self._at, self._error = conn, at, error
         self.failed = 0
+        self.many: list[tuple[str, int]] = []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._conn, name)
 
     def execute(self, sql: str, *values: Any) -> Any:
+        self._look(sql)
+        return self._conn.execute(sql, *values)
+
+    def executemany(self, sql: str, values: Any) -> Any:
+        self._look(sql)
+        self.many.append((sql, len(values)))
+        return self._conn.executemany(sql, values)
+
+    def _look(self, sql: str) -> None:
         if sql.startswith(self._at):
             self.failed += 1
             raise self._error
-        return self._conn.execute(sql, *values)
 
 
 def _break(store: SqliteStore, at: str, message: str, code: int) -> Failing:
@@ -117,6 +126,49 @@ async def test_a_change_that_fails_after_it_has_written_is_undone_alone(open_sto
     assert await store.entries(0, 100) == heard.entries
     assert await store.counts() == {("default", "queued"): 3}
     assert store.cached("b1") is None
+
+
+async def test_a_fault_that_only_a_table_finds_is_undone_between_steps_of_one_job(
+    open_store: Open, heard: Heard
+) -> None:
+    """The steps before and after it are done again, and nothing is done twice."""
+    store = await open_store()
+    await submit(store, "a1")
+    job = await start(store, "a1")
+    outcomes = await asyncio.gather(
+        store.apply(saving(job, 1, item("x"))),
+        store.apply(saving(job, 2, item("y"))),
+        submit(store, "a2", "a1"),
+        store.apply(saving(job, 3, item("z"))),
+        store.apply(Note(kind="odd", at=1.0, job="a1", run=1 << 70)),
+        store.apply(Note(kind="even", at=1.0, job="a1")),
+        store.apply(ending(job)),
+        submit(store, "a3"),
+        return_exceptions=True,
+    )
+    failed = [index for index, outcome in enumerate(outcomes) if isinstance(outcome, Exception)]
+    assert failed == [2, 4]
+    assert [i.key for i in await store.failed_items("a1", 0, 9)] == ["x", "y", "z"]
+    assert heard.kinds("a1") == ["submitted", "started", "even", "ended", "succeeded"]
+    assert await store.entries(0, 100) == heard.entries
+    assert await store.history("a1") == [entry for entry in heard.entries if entry.job == "a1"]
+    assert await store.counts() == {("default", "succeeded"): 1, ("default", "queued"): 1}
+    assert [job.seq for job in await store.list(JobFilter())] == [2, 1]
+
+
+async def test_each_job_is_written_once_however_many_steps_it_took(open_store: Open) -> None:
+    """Five steps of each of three jobs are three rows of one statement."""
+    store = await open_store()
+    await submit(store, "a1", "a2", "a3")
+    jobs = [await claim(store, id) for id in ("a1", "a2", "a3")]
+    transactions = _transactions(store)
+    counting = transactions._ledger._conn = Failing(transactions._conn, "nothing", sqlite3.Error())
+    for job in jobs:
+        store.send(MarkRunning(run=job.ref, at=3.0))
+        for seq in (1, 2, 3):
+            store.send(saving(job, seq))
+    await asyncio.gather(*(store.apply(ending(job)) for job in jobs))
+    assert [count for sql, count in counting.many if sql.startswith("UPDATE")] == [3]
 
 
 async def test_a_value_that_cannot_be_stored_refuses_only_its_change(open_store: Open) -> None:
@@ -278,7 +330,10 @@ async def test_changes_of_a_run_are_guarded_in_sql_as_well(open_store: Open) -> 
     job = await start(store, "a1")
     conn = _transactions(store)._conn
     await store._main._execute(conn.execute, "UPDATE job SET fence = 7 WHERE id = 'a1'")  # type: ignore[no-untyped-call]
-    with pytest.raises(StaleToken):
-        await store.apply(ending(job))
+    outcomes = await asyncio.gather(
+        submit(store, "a3"), store.apply(ending(job)), submit(store, "a4"), return_exceptions=True
+    )
+    assert [type(outcome).__name__ for outcome in outcomes] == ["Submitted", "StaleToken", "Submitted"]
+    assert str(outcomes[1]) == str(StaleToken("a1.1"))
     with pytest.raises(UnknownJob):
         await store.apply(claiming("a2"))

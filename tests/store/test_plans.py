@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from jobkeepd.store import opening, reads, sql_ledger
+from jobkeep.protocol.vocabulary import JobState
+from jobkeepd.store import lists, opening, reads, sql_ledger, updates
 from jobkeepd.store.base import JobFilter
 
 _FILTER = JobFilter(before=9, since=1.0, labels=(("a", "b"), ("c", "d")), states=("failed",), queue="q")
@@ -29,14 +30,33 @@ def _plan(conn: sqlite3.Connection, sql: str) -> str:
     return "\n".join(row[3] for row in conn.execute(f"EXPLAIN QUERY PLAN {sql}", ["1"] * marks))
 
 
+class _OnePriority:
+    """A connection to a database in which waiting jobs are of one priority."""
+
+    def execute(self, sql: str, values: tuple[object, ...]) -> _OnePriority:
+        self._row = (5,) if values[-1] != 5 else None
+        return self
+
+    def fetchone(self) -> object:
+        return self._row
+
+
+def _in_lane(state: JobState) -> dict[str, str]:
+    queries = lists.in_lane(_OnePriority(), _FILTER, ("q", state), 1)  # type: ignore[arg-type]
+    return {f"list {state} {number}": sql for number, (sql, _) in enumerate(queries)}
+
+
 def _lists() -> dict[str, str]:
-    conditions, values = reads._conditions(_FILTER)
+    anywhere = enumerate(lists.anywhere(_FILTER, 1))
     return {
-        "list by label": reads.labelled(_FILTER, conditions, values)[0],
-        "list by lane": reads.in_lane(_FILTER, ("q", "failed"), conditions, values)[0],
-        "list by time": reads.recent(_FILTER)[0],
-        "list page": "SELECT seq FROM job WHERE job.seq < ? ORDER BY seq DESC LIMIT ?",
-        "list rows": f"{reads._JOBS} WHERE seq IN (?, ?)",
+        "list by label": lists.labelled(_FILTER)[0],
+        **_in_lane("queued"),
+        **_in_lane("scheduled"),
+        **_in_lane("running"),
+        **_in_lane("failed"),
+        **{f"list by time {number}": sql for number, (sql, _) in anywhere},
+        "list page": next(iter(lists.anywhere(JobFilter(before=9), 0)))[0],
+        "list rows": f"{reads.JOBS} WHERE seq IN (?, ?)",
     }
 
 
@@ -48,11 +68,14 @@ _SORTED_BY_INDEX = {
     "get": reads.JOB_BY_ID,
     "prefix": reads.IDS_BY_PREFIX,
     "open runs": opening.OPEN_RUNS,
-    "history": reads.HISTORY,
+    "last entry": reads.LAST_ENTRY,
+    "entry": reads.ENTRY,
+    "priorities": lists.PRIORITY_BELOW,
+    "first since": lists.JOB_AT,
     "entries": reads.ENTRIES,
     "runs": reads.RUNS,
     "failed items": reads.FAILED_ITEMS,
-    **{name: sql for name, sql in _lists().items() if name not in ("list by time", "list rows")},
+    **{name: sql for name, sql in _lists().items() if name not in ("list by time 1", "list rows")},
 }
 
 
@@ -66,13 +89,21 @@ def test_no_query_scans_or_sorts_a_table(conn: sqlite3.Connection, name: str) ->
 
 @pytest.mark.parametrize("name", list(_lists()))
 def test_no_list_scans_the_jobs(conn: sqlite3.Connection, name: str) -> None:
-    """By time, what was found in two indexes is merged and sorted; the jobs themselves are not walked."""
+    """What was created before, and ended since, is sorted; the jobs themselves are not walked."""
     plan = _plan(conn, _lists()[name])
     assert "SCAN job" not in plan, plan
 
 
 def test_every_update_of_a_job_goes_by_its_row(conn: sqlite3.Connection) -> None:
-    """Fifteen choices of columns, one place."""
-    for wanted, sql in sql_ledger.UPDATES.items():
+    """All choices of columns, one place."""
+    for wanted, sql in updates.UPDATES.items():
         if any(wanted):
             assert _plan(conn, sql) == "SEARCH job USING INTEGER PRIMARY KEY (rowid=?)"
+
+
+@pytest.mark.parametrize("sql", opening.COUNTS)
+def test_jobs_are_counted_in_indexes_alone(conn: sqlite3.Connection, sql: str) -> None:
+    """A start with a million jobs does not read their rows."""
+    plan = _plan(conn, sql)
+    assert "USING COVERING INDEX" in plan, plan
+    assert "TEMP B-TREE" not in plan, plan

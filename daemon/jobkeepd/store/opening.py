@@ -37,7 +37,16 @@ READER_PRAGMAS: Final[tuple[tuple[str, str | int], ...]] = (
     ("query_only", 1),
     ("trusted_schema", 0),
 )
-OPEN_RUNS: Final = f"SELECT {rows.JOB_COLUMNS} FROM {rows.JOB_TABLES} WHERE run_open = 1 ORDER BY seq"
+OPEN_RUNS: Final = f"SELECT {rows.JOB_COLUMNS} FROM job WHERE run_open = 1 ORDER BY seq"
+
+
+# Each by an index alone: a start does not read the jobs.
+COUNTS: Final = (
+    "SELECT queue, state, count(*) FROM job WHERE state IN ('succeeded', 'failed', 'cancelled')"
+    " GROUP BY queue, state",
+    "SELECT queue, state, count(*) FROM job WHERE state = 'queued' AND run_open = 0 GROUP BY queue",
+    "SELECT queue, state, count(*) FROM job WHERE state = 'scheduled' GROUP BY queue",
+)
 
 
 class Opened(Struct, frozen=True):
@@ -47,6 +56,7 @@ class Opened(Struct, frozen=True):
     database_epoch: str
     next_job: int
     next_entry: int
+    newest_at: float
     counts: Counter[tuple[str, JobState]]
     active: list[Job]
 
@@ -173,20 +183,21 @@ def _start_epoch(conn: sqlite3.Connection) -> Opened:
     conn.execute(f"{put} UPDATE SET value = excluded.value", ("clean", "0"))
     conn.execute("COMMIT")
     meta = dict(conn.execute("SELECT key, value FROM meta").fetchall())
-    (last_job,) = conn.execute("SELECT coalesce(max(seq), 0) FROM job").fetchone()
-    told = "SELECT coalesce(max(job_seq), 0) FROM journal WHERE job_seq IS NOT NULL"
-    (told_job,) = conn.execute(told).fetchone()
+    newest = conn.execute("SELECT seq, newest_at FROM job ORDER BY seq DESC LIMIT 1").fetchone()
+    last_job, newest_at = newest or (0, 0.0)
     (last_entry,) = conn.execute("SELECT coalesce(max(seq), 0) FROM journal").fetchone()
-    counts: Counter[tuple[str, JobState]] = Counter()
-    for queue, state, count in conn.execute("SELECT queue, state, count(*) FROM job GROUP BY queue, state"):
-        counts[queue, state] = count
+    active = [rows.job_from_row(row) for row in conn.execute(OPEN_RUNS)]
+    counts: Counter[tuple[str, JobState]] = Counter((job.spec.queue, job.state) for job in active)
+    for sql in COUNTS:
+        counts.update({(queue, state): count for queue, state, count in conn.execute(sql)})
     return Opened(
         epoch=int(meta["epoch"]),
         database_epoch=meta["database_epoch"],
-        next_job=max(last_job, told_job) + 1,
+        next_job=last_job + 1,
         next_entry=last_entry + 1,
+        newest_at=newest_at,
         counts=counts,
-        active=[rows.job_from_row(row) for row in conn.execute(OPEN_RUNS)],
+        active=active,
     )
 
 

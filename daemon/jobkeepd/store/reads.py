@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
-from heapq import merge
-from itertools import islice
+from collections.abc import Sequence
 from typing import Any, Final
 
 from msgspec import Raw, json
 
-from jobkeep.protocol.vocabulary import JobState
 from jobkeepd.core.model import Entry, FailedItem, Job, Run, SavedCheckpoint
 from jobkeepd.errors import AmbiguousJob, Corrupt, UnknownJob
 from jobkeepd.store import rows
-from jobkeepd.store.base import JobFilter
 from jobkeepd.store.opening import OPEN_RUNS
 
-_JOBS: Final = f"SELECT {rows.JOB_COLUMNS} FROM {rows.JOB_TABLES}"
-JOB_BY_ID: Final = f"{_JOBS} WHERE id = ?"
+JOBS: Final = f"SELECT {rows.JOB_COLUMNS} FROM job"
+JOB_BY_ID: Final = f"{JOBS} WHERE id = ?"
 # '{' follows 'z': the end of the range of ids with this prefix
 IDS_BY_PREFIX: Final = "SELECT id FROM job WHERE id >= ? AND id < ? || '{' ORDER BY id LIMIT 11"
 QUEUED: Final = (
-    f"{_JOBS} WHERE queue = ? AND state = 'queued' AND run_open = 0 ORDER BY priority DESC, seq LIMIT ?"
+    f"{JOBS} WHERE queue = ? AND state = 'queued' AND run_open = 0 ORDER BY priority DESC, seq LIMIT ?"
 )
 NEXT_DUE: Final = "SELECT min(due_at) FROM job WHERE state = 'scheduled'"
 RUNS: Final = "SELECT data FROM run WHERE job_seq = ? ORDER BY number"
-HISTORY: Final = f"SELECT {rows.ENTRY_COLUMNS} FROM journal WHERE job_seq = ? ORDER BY seq"
+LAST_ENTRY: Final = "SELECT last_entry FROM job WHERE id = ?"
+ENTRY: Final = f"SELECT {rows.ENTRY_COLUMNS}, prev FROM journal WHERE seq = ?"
 ENTRIES: Final = f"SELECT {rows.ENTRY_COLUMNS} FROM journal WHERE seq > ? ORDER BY seq LIMIT ?"
 FAILED_ITEMS: Final = (
     f"SELECT {rows.ITEM_COLUMNS} FROM failed_item WHERE job_seq = ?"
@@ -46,111 +43,18 @@ def get(conn: sqlite3.Connection, ref: str) -> Job:
     return rows.job_from_row(row)
 
 
-def _jobs(conn: sqlite3.Connection, sql: str, values: Sequence[Any] = ()) -> list[Job]:
+def jobs(conn: sqlite3.Connection, sql: str, values: Sequence[Any] = ()) -> list[Job]:
     return [rows.job_from_row(row) for row in conn.execute(sql, values).fetchall()]
-
-
-def list_jobs(conn: sqlite3.Connection, where: JobFilter, lanes: Iterable[tuple[str, JobState]]) -> list[Job]:
-    """`lanes`: the (queue, state) pairs in which there are jobs, so that each is one range of an index."""
-    seqs = list(islice(_seqs(conn, where, lanes), where.limit))
-    found = []
-    for some in range(0, len(seqs), 500):
-        part = seqs[some : some + 500]
-        marks = ",".join("?" * len(part))
-        found += _jobs(conn, f"{_JOBS} WHERE seq IN ({marks})", part)
-    return sorted(found, key=lambda job: -job.seq)
-
-
-def _seqs(
-    conn: sqlite3.Connection, where: JobFilter, lanes: Iterable[tuple[str, JobState]]
-) -> Iterable[int]:
-    conditions, values = _conditions(where)
-    if where.labels:
-        return _run(conn, *labelled(where, conditions, values))
-    if where.states is not None or where.queue is not None:
-        wanted = [
-            lane
-            for lane in sorted(lanes)
-            if (where.queue is None or lane[0] == where.queue)
-            and (where.states is None or lane[1] in where.states)
-        ]
-        ranges = [_run(conn, *in_lane(where, lane, conditions, values)) for lane in wanted]
-        return merge(*ranges, reverse=True)
-    if where.since is not None:
-        return _run(conn, *recent(where))
-    sql = f"SELECT seq FROM job {_and(conditions)} ORDER BY seq DESC LIMIT ?"
-    return _run(conn, sql, [*values, where.limit])
-
-
-def _run(conn: sqlite3.Connection, sql: str, values: Sequence[Any]) -> list[int]:
-    return [seq for (seq,) in conn.execute(sql, values).fetchall()]
-
-
-def _and(conditions: Sequence[str]) -> str:
-    return f"WHERE {' AND '.join(conditions)}" if conditions else ""
-
-
-def _conditions(where: JobFilter) -> tuple[list[str], list[Any]]:
-    conditions: list[str] = []
-    values: list[Any] = []
-    if where.before is not None:
-        conditions.append("job.seq < ?")
-        values.append(where.before)
-    if where.since is not None:
-        conditions.append("(+created_at >= ? OR +ended_at >= ?)")
-        values += [where.since, where.since]
-    return conditions, values
-
-
-def labelled(where: JobFilter, conditions: list[str], values: list[Any]) -> tuple[str, list[Any]]:
-    """Walk the first label's jobs; the other labels and conditions are looked up for each."""
-    (key, value), *others = where.labels
-    conditions = ["label.key = ?", "label.value = ?", *conditions]
-    values = [key, value, *values]
-    if where.before is not None:
-        conditions.append("label.job_seq < ?")
-        values.append(where.before)
-    for other in others:
-        has = "SELECT 1 FROM label AS o WHERE o.key = ? AND o.value = ? AND o.job_seq = seq"
-        conditions.append(f"EXISTS ({has})")
-        values += other
-    if where.queue is not None:
-        conditions.append("+queue = ?")
-        values.append(where.queue)
-    if where.states is not None:
-        conditions.append(f"+state IN ({','.join('?' * len(where.states))})")
-        values += where.states
-    sql = f"SELECT seq FROM label CROSS JOIN job ON seq = label.job_seq {_and(conditions)}"
-    return f"{sql} ORDER BY label.job_seq DESC LIMIT ?", [*values, where.limit]
-
-
-def in_lane(
-    where: JobFilter, lane: tuple[str, JobState], conditions: list[str], values: list[Any]
-) -> tuple[str, list[Any]]:
-    conditions = ["queue = ?", "state = ?", *conditions]
-    sql = f"SELECT seq FROM job INDEXED BY job_by_state {_and(conditions)} ORDER BY seq DESC LIMIT ?"
-    return sql, [*lane, *values, where.limit]
-
-
-def recent(where: JobFilter) -> tuple[str, list[Any]]:
-    """Jobs by two indexes of time: what was created or what ended since."""
-    both = "SELECT seq FROM job WHERE created_at >= ? UNION SELECT seq FROM job WHERE ended_at >= ?"
-    values: list[Any] = [where.since, where.since]
-    before = ""
-    if where.before is not None:
-        before = "WHERE seq < ?"
-        values.append(where.before)
-    return f"SELECT seq FROM ({both}) {before} ORDER BY seq DESC LIMIT ?", [*values, where.limit]
 
 
 def queued(conn: sqlite3.Connection, queue: str, limit: int, exclude: Sequence[str]) -> list[Job]:
     left_out = set(exclude)
-    found = _jobs(conn, QUEUED, (queue, limit + len(left_out)))
+    found = jobs(conn, QUEUED, (queue, limit + len(left_out)))
     return [job for job in found if job.id not in left_out][:limit]
 
 
 def open_runs(conn: sqlite3.Connection) -> list[Job]:
-    return _jobs(conn, OPEN_RUNS)
+    return jobs(conn, OPEN_RUNS)
 
 
 def next_due(conn: sqlite3.Connection) -> float | None:
@@ -203,7 +107,15 @@ def environment(conn: sqlite3.Connection, hash: str) -> dict[str, str]:
 
 
 def history(conn: sqlite3.Connection, id: str) -> list[Entry]:
-    return [rows.entry_from_row(row) for row in conn.execute(HISTORY, (_seq(conn, id),)).fetchall()]
+    row = conn.execute(LAST_ENTRY, (id,)).fetchone()
+    if row is None:
+        raise UnknownJob(id)
+    (seq,) = row
+    found = []
+    while (row := conn.execute(ENTRY, (seq,)).fetchone()) is not None:  # the oldest may be gone already
+        *columns, seq = row
+        found.append(rows.entry_from_row(columns))
+    return found[::-1]
 
 
 def entries(conn: sqlite3.Connection, after: int, limit: int) -> list[Entry]:

@@ -20,28 +20,27 @@ _data: Final = json.Decoder(dict[str, Any]).decode
 JOB_COLUMNS: Final = (
     "seq, id, owner, environment, created_at,"
     " state, due_at, started_at, ended_at, attempts, only_failed, stop, outcome, reason, error,"
-    " fence, run, done, total, note, tallies, failed_items, checkpoint_seq, checkpoint_at, spec.data"
+    " fence, run, done, total, note, tallies, failed_items, checkpoint_seq, checkpoint_at,"
+    " coalesce(spec, (SELECT data FROM spec WHERE job_seq = seq))"
 )
-JOB_TABLES: Final = "job JOIN spec ON spec.job_seq = seq"
 ENTRY_COLUMNS: Final = "seq, at, kind, job, run, uid, gid, pid, data"
 ITEM_COLUMNS: Final = "key, error, batch, ordinal, run"
 
 INSERT_JOB: Final = (
-    "INSERT INTO job (seq, id, name, kind, queue, priority, key, owner, environment, created_at, state)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO job (seq, id, name, kind, queue, priority, key, owner, environment, created_at, newest_at,"
+    " state, last_entry, spec) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
+INSERT_SPEC: Final = "INSERT INTO spec (job_seq, data) VALUES (?, ?)"
+# `prev` is given where it is known, else it is the job's
 INSERT_ENTRY: Final = (
-    "INSERT INTO journal (seq, at, kind, job_seq, job, run, uid, gid, pid, data)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO journal (seq, at, kind, job, run, uid, gid, pid, data, prev)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, coalesce(?, (SELECT last_entry FROM job WHERE seq = ?)))"
 )
+SPEC_IN_ROW: Final = 1024  # bytes: a bigger one would be copied at each step of its job
 
 
 def text(value: Any) -> str:
     return _encode(value).decode()
-
-
-def maybe_text(value: Any) -> str | None:
-    return None if value is None else _encode(value).decode()
 
 
 def name_of(spec: JobSpec) -> str:
@@ -54,7 +53,8 @@ def name_of(spec: JobSpec) -> str:
     return command[0].rstrip("/").rpartition("/")[2] or command[0]
 
 
-def new_job_row(job: Job) -> tuple[Any, ...]:
+def new_job_row(job: Job, newest_at: float, last_entry: int, spec_text: str | None) -> tuple[Any, ...]:
+    """For INSERT_JOB."""
     spec = job.spec
     return (
         job.seq,
@@ -67,16 +67,11 @@ def new_job_row(job: Job) -> tuple[Any, ...]:
         job.owner,
         job.environment,
         job.created_at,
+        newest_at,
         job.state,
+        last_entry,
+        spec_text,
     )
-
-
-def run_values(run: Run | None) -> tuple[Any, ...]:
-    """Number, seat, since when, and everything."""
-    if run is None:
-        return (0, None, None, None)
-    since = run.claimed_at if run.started_at is None else run.started_at
-    return (run.number, run.seat, since, _encode(run).decode())
 
 
 def job_from_row(row: Any) -> Job:
@@ -111,12 +106,12 @@ def run_from_text(data: str) -> Run:
     return _run(data)
 
 
-def entry_row(entry: Entry, job_seq: int | None) -> tuple[Any, ...]:
+def entry_row(entry: Entry, prev: int | None, job_seq: int | None) -> tuple[Any, ...]:
+    """For INSERT_ENTRY."""
     by = entry.by
     data = _encode(entry.data).decode() if entry.data else None
-    if by is None:
-        return (entry.seq, entry.at, entry.kind, job_seq, entry.job, entry.run, None, None, None, data)
-    return (entry.seq, entry.at, entry.kind, job_seq, entry.job, entry.run, by.uid, by.gid, by.pid, data)
+    uid, gid, pid = (None, None, None) if by is None else (by.uid, by.gid, by.pid)
+    return (entry.seq, entry.at, entry.kind, entry.job, entry.run, uid, gid, pid, data, prev, job_seq)
 
 
 def entry_from_row(row: Any) -> Entry:

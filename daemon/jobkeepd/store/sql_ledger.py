@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from itertools import compress, product
 from typing import Any, Final
 
 from msgspec import Raw, Struct, json
@@ -16,33 +15,15 @@ from jobkeepd.errors import StaleToken, UnknownJob
 from jobkeepd.store import rows
 from jobkeepd.store.changes import Submitted
 from jobkeepd.store.ledger import ItemId
-from jobkeepd.store.run_steps import has_open_run
+from jobkeepd.store.opening import Opened
+from jobkeepd.store.updates import update
 
-_SELECT_JOB: Final = f"SELECT {rows.JOB_COLUMNS} FROM {rows.JOB_TABLES}"
-JOB_BY_ID: Final = f"{_SELECT_JOB} WHERE id = ?"
+JOB_BY_ID: Final = f"SELECT {rows.JOB_COLUMNS} FROM job WHERE id = ?"
 # The literal conditions are those of the partial indexes.
 KEY_HOLDER: Final = (
     "SELECT id FROM job WHERE key = ? AND state IN ('scheduled', 'queued', 'running', 'cancelling')"
 )
 DUE: Final = "SELECT id FROM job WHERE state = 'scheduled' AND due_at <= ? ORDER BY due_at, seq LIMIT ?"
-
-# The groups of columns that an update may set. A group that is left out spares its indexes.
-_RUN: Final = "fence = ?, run_open = ?, run_number = ?, run_seat = ?, run_since = ?, run = ?"
-_PROGRESS: Final = (
-    "done = ?, total = ?, note = ?, tallies = ?, failed_items = ?, checkpoint_seq = ?, checkpoint_at = ?"
-)
-_SEEN: Final = "seen_at = ?"
-_STATE: Final = (
-    "state = ?, due_at = ?, started_at = ?, ended_at = ?, attempts = ?, only_failed = ?, stop = ?,"
-    " outcome = ?, reason = ?, error = ?"
-)
-_GROUPS: Final = (_RUN, _PROGRESS, _SEEN, _STATE)
-_GUARD: Final = "WHERE seq = ? AND state = ? AND fence = ? AND run_number = ? AND run_open = ?"
-# One text for each choice of groups, made once: SQLite's statements are cached by their text.
-UPDATES: Final = {
-    wanted: f"UPDATE job SET {', '.join(compress(_GROUPS, wanted))} {_GUARD}"
-    for wanted in product((False, True), repeat=4)
-}
 
 _request: Final = json.Decoder(Submitted).decode
 
@@ -57,49 +38,104 @@ class Mark(Struct, frozen=True):
 
 
 class SqlLedger:
-    """`known` answers from memory, as of the last commit. `writes` tells whether a step has written."""
+    """`known` answers from memory, as of the last commit. `writes` tells whether a step has written.
+
+    Jobs and journal are written by `flush`: each job that changed once, however many steps it took, and all
+    that is of one kind by one statement. Other tables are written at once.
+    """
 
     def __init__(
-        self, conn: sqlite3.Connection, known: Callable[[str], Job | None], next_job: int, next_entry: int
+        self, conn: sqlite3.Connection, known: Callable[[str], Job | None], opened: Opened
     ) -> None:
         self._conn = conn
         self._known = known
-        self._next_job = next_job
-        self._next_entry = next_entry
-        self._committed_job = next_job
-        self._entry_rows: list[tuple[Any, ...]] = []
-        self.entries: list[Entry] = []
-        self.changed: dict[str, Job] = {}
-        self.counts: Counter[tuple[str, JobState]] = Counter()
-        self.writes = 0
+        self._next_job = self._committed_job = opened.next_job
+        self._next_entry = opened.next_entry
+        self._newest_at = opened.newest_at
+        self.begin()
 
     def begin(self) -> None:
         """Forget a transaction that was rolled back; ready for the next."""
         self._next_job = self._committed_job
-        self._entry_rows, self.entries, self.changed, self.counts = [], [], {}, Counter()
+        self.entries: list[Entry] = []
+        self.changed: dict[str, Job] = {}
+        self.counts: Counter[tuple[str, JobState]] = Counter()
         self.writes = 0
+        self._tails: dict[str, int] = {}  # newest entry of each job that has one in this transaction
+        self._forget_unwritten()
+
+    def _forget_unwritten(self) -> None:
+        self._new: list[Job] = []
+        self._stored: dict[str, Job] = {}  # of the jobs to update: as they are in their rows
+        self._seen: dict[str, float] = {}
+        self._untold: set[str] = set()  # jobs whose row does not know their newest entry
+        self._entry_rows: list[tuple[Any, ...]] = []
 
     def mark(self) -> Mark:
         return Mark(len(self.entries), dict(self.changed), self.counts.copy(), self._next_job)
 
     def restore(self, mark: Mark) -> None:
+        """Back to a mark at which nothing was unwritten."""
         del self.entries[mark.entries :]
-        self._entry_rows.clear()  # those before the mark are written: with savepoints, each change is flushed
         self.changed, self.counts, self._next_job = dict(mark.changed), mark.counts.copy(), mark.next_job
+        self._tails.clear()
+        self._forget_unwritten()
 
     def flush(self) -> None:
-        """Write the journal so far, in one go."""
-        if self._entry_rows:
-            self._conn.executemany(rows.INSERT_ENTRY, self._entry_rows)
-            self._entry_rows.clear()
+        """Write jobs and journal so far. Raises StaleToken where a row is not what its change was made for."""
+        if not (self._new or self._stored or self._entry_rows):
+            return
+        try:
+            self._insert_new()
+            if self._entry_rows:  # before the updates: an entry finds its predecessor in the job's row
+                self._conn.executemany(rows.INSERT_ENTRY, self._entry_rows)
+            self._update()
+        except BaseException:
+            self.writes += 1  # the change that made us write may not be the one to blame
+            raise
+        self._forget_unwritten()
+
+    def _insert_new(self) -> None:
+        if not self._new:
+            return
+        jobs, self._new = self._new, []
+        specs = [rows.text(job.spec) for job in jobs]
+        small = [text if len(text) <= rows.SPEC_IN_ROW else None for text in specs]
+        values = []
+        for job, spec in zip(jobs, small, strict=True):
+            self._newest_at = max(self._newest_at, job.created_at)
+            values.append(rows.new_job_row(job, self._newest_at, self._tails[job.id], spec))
+            self._untold.discard(job.id)
+            if self.changed[job.id] is job:
+                self._stored.pop(job.id, None)
+        self._conn.executemany(rows.INSERT_JOB, values)
+        big = [(job.seq, text) for job, text, kept in zip(jobs, specs, small, strict=True) if kept is None]
+        if big:
+            self._conn.executemany(rows.INSERT_SPEC, big)
+        labels = [(key, value, job.seq) for job in jobs for key, value in job.spec.labels.items()]
+        if labels:
+            self._conn.executemany("INSERT INTO label (key, value, job_seq) VALUES (?, ?, ?)", labels)
+
+    def _update(self) -> None:
+        batches: dict[str, list[tuple[Any, ...]]] = {}
+        for id, stored in self._stored.items():
+            last = self._tails[id] if id in self._untold else None
+            sql, values = update(stored, self.changed.get(id, stored), self._seen.get(id), last)
+            batches.setdefault(sql, []).append(values)
+        for sql, many in batches.items():
+            if self._conn.executemany(sql, many).rowcount != len(many):
+                runs = [f"{job.id}.{job.run.number if job.run else 0}" for job in self._stored.values()]
+                raise StaleToken(", ".join(runs))
 
     def committed(self) -> None:
         self._next_entry += len(self.entries)
         self._committed_job = self._next_job
 
-    def _write(self, sql: str, values: Sequence[Any]) -> int:
+    def _write(self, sql: str, values: Sequence[Any]) -> None:
+        """To a table whose rows may refer to a job."""
         self.writes += 1
-        return self._conn.execute(sql, values).rowcount
+        self._insert_new()
+        self._conn.execute(sql, values)
 
     def job(self, id: str) -> Job:
         job = self.changed.get(id) or self._known(id)
@@ -111,6 +147,7 @@ class SqlLedger:
         return job
 
     def holder(self, key: str) -> Job | None:
+        self.flush()  # the query must see what is not written yet
         row = self._conn.execute(KEY_HOLDER, (key,)).fetchone()
         return None if row is None else self.job(row[0])
 
@@ -121,6 +158,7 @@ class SqlLedger:
         return None if row is None else (row[0], _request(row[1]))
 
     def due(self, at: float, limit: int) -> list[Job]:
+        self.flush()
         return [self.job(id) for (id,) in self._conn.execute(DUE, (at, limit)).fetchall()]
 
     def take_seqs(self, count: int) -> int:
@@ -130,16 +168,12 @@ class SqlLedger:
 
     def add(self, jobs: Sequence[Job], environments: Sequence[tuple[str, bytes]]) -> None:
         self.writes += 1
-        many = self._conn.executemany
         if environments:
-            many("INSERT OR IGNORE INTO environment (hash, data) VALUES (?, ?)", environments)
-        many(rows.INSERT_JOB, [rows.new_job_row(job) for job in jobs])
-        specs = [(job.seq, rows.text(job.spec)) for job in jobs]
-        many("INSERT INTO spec (job_seq, data) VALUES (?, ?)", specs)
-        labels = [(key, value, job.seq) for job in jobs for key, value in job.spec.labels.items()]
-        if labels:
-            many("INSERT INTO label (key, value, job_seq) VALUES (?, ?, ?)", labels)
+            sql = "INSERT OR IGNORE INTO environment (hash, data) VALUES (?, ?)"
+            self._conn.executemany(sql, environments)
         for job in jobs:
+            self._new.append(job)
+            self._tails[job.id] = 0
             self.changed[job.id] = job
             self.counts[job.spec.queue, job.state] += 1
 
@@ -150,13 +184,14 @@ class SqlLedger:
         )
 
     def put(self, before: Job, after: Job, seen_at: float | None = None) -> None:
-        wanted, values = _differences(before, after, seen_at)
-        run = before.run
-        number = 0 if run is None else run.number
-        values += (before.seq, before.state, before.fence, number, has_open_run(before))
-        if self._write(UPDATES[wanted], values) == 0:
-            raise StaleToken(f"{before.id}.{number}")
-        self.changed[after.id] = after
+        id = before.id
+        if self.changed.get(id, before) is not before:
+            raise StaleToken(before.id)
+        self.writes += 1
+        self._stored.setdefault(id, before)
+        self.changed[id] = after
+        if seen_at is not None:
+            self._seen[id] = seen_at
         if before.state != after.state:
             queue = after.spec.queue
             self.counts[queue, before.state] -= 1
@@ -185,6 +220,7 @@ class SqlLedger:
         self, job: Job, failed: Mapping[ItemId, FailedItem], resolved: Sequence[ItemId], at: float
     ) -> int:
         self.writes += 1
+        self._insert_new()
         gone = set(resolved)
         deleted = self._conn.executemany(
             "DELETE FROM failed_item WHERE job_seq = ? AND batch = ? AND key = ?",
@@ -216,33 +252,11 @@ class SqlLedger:
         seq = self._next_entry + len(self.entries)
         id = None if job is None else job.id
         entry = Entry(seq=seq, at=at, kind=kind, job=id, run=run, by=by, data=data or {})
-        self._entry_rows.append(rows.entry_row(entry, None if job is None else job.seq))
+        if job is None or id is None:
+            self._entry_rows.append(rows.entry_row(entry, 0, None))
+        else:
+            self._entry_rows.append(rows.entry_row(entry, self._tails.get(id), job.seq))
+            self._tails[id] = seq
+            self._untold.add(id)
+            self._stored.setdefault(id, self.changed.get(id, job))
         self.entries.append(entry)
-
-
-def _differences(
-    before: Job, after: Job, seen_at: float | None
-) -> tuple[tuple[bool, bool, bool, bool], list[Any]]:
-    """Which groups of columns have to be written, and their values."""
-    values: list[Any] = []
-    if run := before.run is not after.run:
-        values += (after.fence, has_open_run(after), *rows.run_values(after.run))
-    if progress := before.progress is not after.progress or before.checkpoint_seq != after.checkpoint_seq:
-        p = after.progress
-        tallies = rows.text(p.tallies) if p.tallies else None
-        values += (p.done, p.total, p.note, tallies, p.failed_items, after.checkpoint_seq, after.checkpoint_at)
-    if seen := seen_at is not None:
-        values.append(seen_at)
-    # never nothing at all: the guard must be asked
-    if state := _state(before) != (columns := _state(after)) or not (run or progress or seen):
-        values += columns
-        if after.error is not None:
-            values[-1] = rows.text(after.error)
-    return (run, progress, seen, state), values
-
-
-def _state(job: Job) -> tuple[Any, ...]:
-    return (
-        job.state, job.due_at, job.started_at, job.ended_at, job.attempts, job.only_failed, job.stop,
-        job.outcome, job.reason, job.error,
-    )  # fmt: skip

@@ -15,7 +15,7 @@ from msgspec import Raw
 
 from jobkeep.protocol.vocabulary import JobState
 from jobkeepd.core.model import Entry, FailedItem, Job, Run, SavedCheckpoint
-from jobkeepd.store import opening, reads, user_query
+from jobkeepd.store import lists, opening, reads, user_query
 from jobkeepd.store.ballast import Ballast
 from jobkeepd.store.base import JobFilter, Rows
 from jobkeepd.store.changes import Change
@@ -185,12 +185,12 @@ class SqliteStore:
 
     async def list(self, where: JobFilter) -> list[Job]:
         lanes = [lane for lane, count in self._counts.items() if count]
-        return await self._read(reads.list_jobs, where, lanes)
+        return await self._read(lists.list_jobs, where, lanes)
 
 
 def _start(
     opened: opening.Opened, snapshots: Snapshots, ballast: Ballast, conn: sqlite3.Connection
 ) -> Transactions:
     ballast.restore()
-    ledger = SqlLedger(conn, snapshots.get, opened.next_job, opened.next_entry)
+    ledger = SqlLedger(conn, snapshots.get, opened)
     return Transactions(conn, ledger, ballast)

@@ -12,7 +12,7 @@ from jobkeepd.store.base import Rows
 
 _HIDDEN_TABLES: Final = frozenset({"environment", "result", "request", "spec", "meta"})
 _HIDDEN_COLUMNS: Final = frozenset(
-    {("job", "run"), ("run", "data"), ("checkpoint", "cursor"), ("checkpoint", "state")}
+    {("job", "run"), ("job", "spec"), ("run", "data"), ("checkpoint", "cursor"), ("checkpoint", "state")}
 )
 _FORBIDDEN_FUNCTIONS: Final = frozenset({"load_extension", "readfile", "writefile", "edit", "fts3_tokenizer"})
 _ALLOWED: Final = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_RECURSIVE})
