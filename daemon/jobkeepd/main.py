@@ -178,6 +178,7 @@ class Daemon:
             await listener.close()
             if self._failure is None:
                 await supervisor.stop()
+                await pool.retire_idle()
 
     async def _watch_signals(self) -> None:
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:

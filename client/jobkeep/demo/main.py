@@ -10,7 +10,7 @@ from pathlib import Path
 
 from jobkeep.demo.claims import Claim, check
 from jobkeep.demo.plain import PlainPass
-from jobkeep.demo.private_daemon import PrivateDaemon
+from jobkeep.testing import PrivateDaemon
 from jobkeep.demo.screen import Screen
 from jobkeep.demo.story import Story
 

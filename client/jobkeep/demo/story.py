@@ -10,7 +10,7 @@ from typing import NamedTuple
 from jobkeep import BlockingClient, BlockingJobHandle
 from jobkeep.demo.batch import parse_library, python_files
 from jobkeep.demo.kill_worker import kill_worker
-from jobkeep.demo.private_daemon import PrivateDaemon
+from jobkeep.testing import PrivateDaemon
 from jobkeep.demo.screen import Screen
 from jobkeep.demo.witness import Start, read_starts
 from jobkeep.protocol.jobs import FailedItem, Job

@@ -67,6 +67,13 @@ class Pool:
             else:
                 del self._idle[need]
 
+    async def retire_idle(self) -> None:
+        """Let go of every seat that has no run: the daemon ends, and the next one makes its own."""
+        for seats in self._idle.values():
+            for seat in seats:
+                await seat.retire()
+        self._idle.clear()
+
     async def _start_worker(self, need: Need, environment: Mapping[str, str]) -> Seat:
         slot = await self._slots.open()
         try:

@@ -1,10 +1,12 @@
-"""A daemon of the demo's own, in a folder of its own: started, killed, started again."""
+"""For tests of code that uses jobkeep: a real daemon in a folder of its own, started, killed, started again."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -14,12 +16,44 @@ ANSWERS_WITHIN = 15.0  # seconds; a start takes well under one
 
 
 class PrivateDaemon:
-    """`jobkeepd` as our child process, with all that it writes under `home`."""
+    """`jobkeepd` as our child process, with all that it writes under `home`.
 
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        self.socket = home / "run" / "socket"
+    As a context manager it is started and stopped; without `home` it has a temporary folder that goes with it::
+
+        with PrivateDaemon() as jk:  # a jobkeep.BlockingClient
+            assert jk.run(["true"]).result() == 0
+
+    `settings` are configuration keys by their environment names, such as ``JOBKEEP_QUEUES_DEFAULT_LIMIT="1"``.
+    A folder's path must be short: a Unix socket's has 107 bytes at most.
+    """
+
+    def __init__(self, home: Path | None = None, **settings: str) -> None:
+        self._temporary = home is None
+        self.home = home or Path(tempfile.mkdtemp(prefix="jk-"))
+        self._settings = settings
+        self.socket = self.home / "run" / "socket"
         self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> jobkeep.BlockingClient:
+        self._client = self.start()
+        return self._client
+
+    def __exit__(self, *exc: object) -> None:
+        self._client.close()
+        self.stop()
+        if self._temporary:
+            shutil.rmtree(self.home, ignore_errors=True)
+
+    @property
+    def pid(self) -> int:
+        """Of the daemon that runs now."""
+        assert self._process is not None, "the daemon is not started"
+        return self._process.pid
+
+    @property
+    def log(self) -> str:
+        """What the daemon has said so far."""
+        return (self.home / "daemon.log").read_text(encoding="utf-8", errors="replace")
 
     def start(self) -> jobkeep.BlockingClient:
         """Start it and return a client once it answers."""
@@ -57,15 +91,19 @@ class PrivateDaemon:
             "JOBKEEP_DAEMON_SOCKET": str(self.socket),
             "JOBKEEP_DAEMON_STATE_DIR": str(self.home / "state"),
             "JOBKEEP_DAEMON_RUNTIME_DIR": str(self.home / "run"),
+            **self._settings,
         }
 
     def _connect(self) -> jobkeep.BlockingClient:
         deadline = time.monotonic() + ANSWERS_WITHIN
         while True:
+            client = None
             try:
                 client = jobkeep.connect_blocking(str(self.socket), autostart=False)
                 client.status()
             except jobkeep.DaemonUnreachable:
+                if client is not None:
+                    client.close()
                 self._fail_if_ended()
                 if time.monotonic() > deadline:
                     raise
@@ -75,5 +113,4 @@ class PrivateDaemon:
 
     def _fail_if_ended(self) -> None:
         if self._process is not None and self._process.poll() is not None:
-            said = (self.home / "daemon.log").read_text(encoding="utf-8", errors="replace")
-            raise SystemExit(f"error: the daemon ended with status {self._process.returncode}:\n{said[-2000:]}")
+            raise RuntimeError(f"the daemon ended with status {self._process.returncode}:\n{self.log[-2000:]}")
