@@ -9,8 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import jobkeep
 import pytest
+
+import jobkeep
 from jobkeep.testing import PrivateDaemon
 
 from .conftest import Cli, command_line

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import jobkeep
 import pytest
+
+import jobkeep
 from jobkeep.testing import PrivateDaemon
 
 from .conftest import Cli

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from jobkeep.demo.claims import Claim, check
 from jobkeep.demo.plain import PlainPass
-from jobkeep.testing import PrivateDaemon
 from jobkeep.demo.screen import Screen
 from jobkeep.demo.story import Story
+from jobkeep.testing import PrivateDaemon
 
 EVERY = 10  # items between two checkpoints
 SUGGESTIONS = """

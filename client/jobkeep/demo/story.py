@@ -10,11 +10,11 @@ from typing import NamedTuple
 from jobkeep import BlockingClient, BlockingJobHandle
 from jobkeep.demo.batch import parse_library, python_files
 from jobkeep.demo.kill_worker import kill_worker
-from jobkeep.testing import PrivateDaemon
 from jobkeep.demo.screen import Screen
 from jobkeep.demo.witness import Start, read_starts
 from jobkeep.protocol.jobs import FailedItem, Job
 from jobkeep.protocol.vocabulary import ENDED_STATES
+from jobkeep.testing import PrivateDaemon
 
 LOOK_EVERY = 0.1  # seconds between two looks at the job
 PATIENCE = 120.0  # seconds in which each part of the story has to come true
