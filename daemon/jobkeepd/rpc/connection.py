@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import select
 from collections import deque
 from functools import partial
 from typing import Final
@@ -21,24 +20,11 @@ from jobkeepd.rpc.frames import EMPTY
 from jobkeepd.rpc.outbox import FLUSH_AT, Outbox
 from jobkeepd.rpc.outlet import StreamOutlet
 from jobkeepd.rpc.parameters import UNREADABLE
+from jobkeepd.rpc.peer import hung_up
+from jobkeepd.rpc.replies import Reply
 from jobkeepd.rpc.settings import RpcSettings
 
 _decode_call: Final = msgspec.json.Decoder(Call).decode
-
-
-class Slot:
-    """The place of one reply in the queue."""
-
-    __slots__ = ("frame", "opening", "outlet", "pending", "silent", "size", "task")
-
-    def __init__(self, size: int, silent: bool = False) -> None:
-        self.size = size
-        self.silent = silent
-        self.frame: bytes | None = None
-        self.opening: Opening | None = None
-        self.pending: Pending | None = None
-        self.outlet: StreamOutlet | None = None
-        self.task: asyncio.Task[None] | None = None
 
 
 class Connection(asyncio.Protocol):
@@ -60,7 +46,7 @@ class Connection(asyncio.Protocol):
         self._loop = loop
         self._splitter = FrameSplitter(settings.message_limit)
         self._backlog: deque[bytes] = deque()  # messages that wait since too much is in flight
-        self._slots: deque[Slot] = deque()  # calls whose replies wait, oldest first
+        self._slots: deque[Reply] = deque()  # calls whose replies wait, oldest first
         self._slots_size = 0
         self._working = False
         self._reading = True
@@ -100,7 +86,7 @@ class Connection(asyncio.Protocol):
         """True keeps the connection: who has only ended its own half still reads our replies, for a while."""
         if self._splitter.pending:
             self._census.complain("message_unfinished", self.peer, size=self._splitter.pending)
-        if self._closed or _hung_up(self._transport):
+        if self._closed or hung_up(self._transport.get_extra_info("socket")):
             return False
         self._ending = True
         self._untime()
@@ -162,36 +148,36 @@ class Connection(asyncio.Protocol):
             if call.oneway:
                 return
             if self._slots:
-                self._queue(Slot(len(answer))).frame = answer
+                self._queue(Reply(len(answer))).frame = answer
             else:
                 self._out.write(answer)
         elif isinstance(answer, Latch):
-            answer.then(partial(self._done, self._queue(Slot(len(message), call.oneway))))
+            answer.then(partial(self._done, self._queue(Reply(len(message), call.oneway))))
         elif isinstance(answer, Pending):
-            self._run(self._queue(Slot(len(message), call.oneway)), answer)
+            self._run(self._queue(Reply(len(message), call.oneway)), answer)
         elif not call.oneway:
-            self._queue(Slot(len(message))).opening = answer
+            self._queue(Reply(len(message))).opening = answer
             self._advance()
 
-    def _queue(self, slot: Slot) -> Slot:
+    def _queue(self, slot: Reply) -> Reply:
         self._slots.append(slot)
         self._slots_size += slot.size
         return slot
 
-    def _done(self, slot: Slot, _: None) -> None:
+    def _done(self, slot: Reply, _: None) -> None:
         slot.frame = EMPTY
         if not self._closed:
             self._advance()
 
-    def _run(self, slot: Slot, pending: Pending) -> None:
+    def _run(self, slot: Reply, pending: Pending) -> None:
         slot.pending = pending
         slot.task = self._loop.create_task(self._serve(slot, pending))
         slot.task.add_done_callback(partial(self._left, slot, pending))
 
-    async def _serve(self, slot: Slot, pending: Pending) -> None:
+    async def _serve(self, slot: Reply, pending: Pending) -> None:
         self._settle(slot, await pending.reply)
 
-    def _left(self, slot: Slot, pending: Pending, task: asyncio.Task[None]) -> None:
+    def _left(self, slot: Reply, pending: Pending, task: asyncio.Task[None]) -> None:
         """It may have been cancelled, even before it began; a reply that is there went out already."""
         pending.reply.close()
         pending.inner.close()
@@ -200,7 +186,7 @@ class Connection(asyncio.Protocol):
         if not task.cancelled():
             task.result()
 
-    def _settle(self, slot: Slot, frame: bytes) -> None:
+    def _settle(self, slot: Reply, frame: bytes) -> None:
         if slot.outlet is not None:
             slot.outlet.over()
         slot.frame = frame
@@ -237,7 +223,7 @@ class Connection(asyncio.Protocol):
         else:
             self._out.flush()
 
-    def _open(self, slot: Slot, opening: Opening) -> None:
+    def _open(self, slot: Reply, opening: Opening) -> None:
         slot.outlet = StreamOutlet(self._out, self.drop)
         running = self._dispatch.open(opening, self.peer, slot.outlet)
         if isinstance(running, bytes):
@@ -307,10 +293,3 @@ class Connection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-
-def _hung_up(transport: asyncio.Transport) -> bool:
-    """Whether the other end is closed in both directions."""
-    poll = select.poll()
-    poll.register(transport.get_extra_info("socket").fileno(), 0)
-    return any(event & (select.POLLHUP | select.POLLERR) for _, event in poll.poll(0))
