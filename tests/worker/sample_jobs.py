@@ -88,7 +88,7 @@ async def swallow() -> str:
 async def look(ctx: JobContext) -> str:
     assert ctx.stop_reason is None
     print("waiting", flush=True)
-    while ctx.stop_reason is None:  # noqa: ASYNC110 - what such a job does
+    while ctx.stop_reason is None:
         await asyncio.sleep(0.005)
     return f"looked: {ctx.stop_reason}"
 
@@ -102,7 +102,7 @@ async def items(ctx: JobContext, number: int, wait_at: int | None = None, gate: 
     async def one(item: int) -> str:
         if item == wait_at:
             await ctx.progress(note="at the gate")
-            while not os.path.exists(gate):  # noqa: ASYNC110, ASYNC240 - the test is another process
+            while not os.path.exists(gate):  # noqa: ASYNC240 - the test is another process
                 await asyncio.sleep(0.005)
         if item % 4 == 3:
             raise ValueError(f"no {item}")

@@ -1,21 +1,24 @@
-"""A non-blocking socket that sends whole messages and receives whole messages, however they are cut."""
+"""A socket that sends whole messages and receives whole messages, however they are cut."""
 
 from __future__ import annotations
 
 import socket
+import struct
 from typing import Final
 
 from jobkeep.protocol.framing import NUL, FrameSplitter
 from jobkeep.protocol.vocabulary import DEFAULT_MESSAGE_LIMIT
 
-_CHUNK: Final = 256 << 10
+_CHUNK: Final = 64 << 10
+_LISTEN_US: Final = 20_000
 
 
 class Channel:
     """Not thread-safe: whoever shares one holds a lock. Once `broken`, it swallows what is sent."""
 
     def __init__(self, connected: socket.socket) -> None:
-        connected.setblocking(False)
+        connected.setblocking(True)  # for `listen` only; all else passes MSG_DONTWAIT
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 0, _LISTEN_US))
         self._socket = connected
         self._splitter = FrameSplitter(DEFAULT_MESSAGE_LIMIT)
         self._unsent = bytearray()
@@ -42,7 +45,7 @@ class Channel:
         return bool(self._unsent) and not self.broken
 
     def send(self, message: bytes) -> bool:
-        """Send a JSON text; False if a part of it has to wait for `flush`."""
+        """Send a JSON text; False if a part of it has to wait for `flush`. Never blocks."""
         self._unsent += message
         self._unsent += NUL
         return self.flush()
@@ -52,7 +55,7 @@ class Channel:
         unsent = self._unsent
         try:
             while unsent and not self.broken:
-                del unsent[: self._socket.send(unsent)]
+                del unsent[: self._socket.send(unsent, socket.MSG_DONTWAIT)]
         except BlockingIOError:
             return False
         except OSError:
@@ -61,8 +64,15 @@ class Channel:
 
     def receive(self) -> list[bytes]:
         """The messages that have become complete. Raises ConnectionError at the end, MessageTooLarge."""
+        return self._receive(socket.MSG_DONTWAIT)
+
+    def listen(self) -> list[bytes]:
+        """Like `receive`, but wait a moment for something to come: one system call instead of two."""
+        return self._receive(0)
+
+    def _receive(self, flags: int) -> list[bytes]:
         try:
-            data = self._socket.recv(_CHUNK)
+            data = self._socket.recv(_CHUNK, flags)
         except BlockingIOError:
             return []
         if not data:

@@ -31,7 +31,7 @@ class Unwilling(ConnectionError):
 
 
 class Listener(Struct, frozen=True):
-    """Whom to tell. All are called from the link thread."""
+    """Whom to tell. All are called from the thread at the helm."""
 
     durable: Callable[[str, int], None]  # run, seq
     refused: Callable[[str, Exception], None]  # run, why
@@ -49,15 +49,17 @@ class _Awaited(Struct):
 
 
 class Courier:
-    """Reports come from the main thread, replies and all else from the link thread; one lock for both.
+    """Reports come from the main thread, replies and all else from whoever is at the helm; one lock for both.
 
-    `wake` makes the link thread look again. Without a connection, `spool` is what makes a checkpoint durable.
+    `wake` makes the one at the helm look again, and calls the link thread there while a job runs; `attend` only sees
+    to it that somebody is there. Without a connection, `spool` is what makes a checkpoint durable.
     """
 
-    def __init__(self, spool: Spool, listener: Listener, wake: Callable[[], None]) -> None:
+    def __init__(self, spool: Spool, listener: Listener, wake: Callable[[], None], attend: Callable[[], None]) -> None:
         self._spool = spool
         self._tell = listener
         self.wake = wake
+        self._attend = attend
         self._lock = threading.Lock()
         self._channel: Channel | None = None
         self._awaited: deque[_Awaited] = deque()
@@ -72,6 +74,7 @@ class Courier:
         with self._lock:
             self._outbox.add_checkpoint(parameters)
             self._send("Checkpoint", parameters, "checkpoint", parameters.run, parameters.seq)
+        self._attend()
 
     def finish(self, parameters: FinishParameters) -> None:
         """The end of a run; nothing else may be reported about it afterwards."""
@@ -82,10 +85,11 @@ class Courier:
     def failed_keys(
         self, parameters: FailedKeysParameters, answer: Callable[[list[ItemKey] | Exception], None]
     ) -> None:
-        """One page; `answer` is called from the link thread, after a reconnect if need be."""
+        """One page; `answer` is called by whoever is at the helm, after a reconnect if need be."""
         with self._lock:
             self._queries.append((parameters, answer))
             self._ask(parameters, answer)
+        self._attend()
 
     def progress(self, parameters: ProgressParameters) -> None:
         """May get lost."""
@@ -95,7 +99,7 @@ class Courier:
         """May get lost."""
         self._say("Beat", parameters)
 
-    # From the link thread
+    # From whoever is at the helm
 
     @property
     def wants_write(self) -> bool:
@@ -117,13 +121,19 @@ class Courier:
         """Since how long the oldest call has been waiting for its reply, in seconds."""
         return now - self._awaited[0].sent_at if self._awaited else 0.0
 
+    def overdue(self, now: float) -> bool:
+        """Replies to ends of runs may wait to be read, but not for ever."""
+        awaited = self._awaited
+        return len(awaited) >= _UNREAD or (bool(awaited) and now - awaited[0].sent_at >= _UNREAD_S)
+
     def held_run(self) -> tuple[str, int] | None:
-        """Run and fence of a report that has not arrived."""
+        """Run and fence of the newest report that has not arrived."""
         with self._lock:
-            for run, held in self._outbox:
-                report = held.finish or held.checkpoints[-1]
-                return run, report.fence
-        return None
+            run, held = self._outbox.last() or ("", None)
+        if held is None:
+            return None
+        report = held.finish or held.checkpoints[-1]
+        return run, report.fence
 
     def connect(self, channel: Channel) -> None:
         """Use this connection from now on, and say again on it what was not acknowledged."""
@@ -254,18 +264,14 @@ class Courier:
             )
         )
 
-    def _answer(
-        self, answer: Callable[[list[ItemKey] | Exception], None], value: list[ItemKey] | Exception
-    ) -> None:
+    def _answer(self, answer: Callable[[list[ItemKey] | Exception], None], value: list[ItemKey] | Exception) -> None:
         with self._lock:
             self._queries = [query for query in self._queries if query[1] is not answer]
         answer(value)
 
     # Under the lock
 
-    def _send(
-        self, method: str, parameters: Struct, kind: Literal["checkpoint", "finish"], run: str, seq: int
-    ) -> None:
+    def _send(self, method: str, parameters: Struct, kind: Literal["checkpoint", "finish"], run: str, seq: int) -> None:
         if self._channel is None:
             self._to_spool.add(run)
             self.wake()
@@ -274,9 +280,7 @@ class Courier:
         if not self._channel.send(call(method, parameters)):
             self.wake()
 
-    def _ask(
-        self, parameters: FailedKeysParameters, answer: Callable[[list[ItemKey] | Exception], None]
-    ) -> None:
+    def _ask(self, parameters: FailedKeysParameters, answer: Callable[[list[ItemKey] | Exception], None]) -> None:
         if self._channel is not None:
             self._awaited.append(_Awaited("keys", parameters.run, 0, time.monotonic(), answer))
             if not self._channel.send(call("FailedKeys", parameters)):
@@ -289,3 +293,5 @@ class Courier:
 
 
 _REFUSED = "jobkeep.errors.InvalidRequest"
+_UNREAD = 32  # replies
+_UNREAD_S = 1.0

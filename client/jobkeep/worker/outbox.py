@@ -31,6 +31,11 @@ class Outbox:
     def __iter__(self) -> Iterator[tuple[str, Unacknowledged]]:
         return iter(list(self._runs.items()))
 
+    def last(self) -> tuple[str, Unacknowledged] | None:
+        """The newest run."""
+        run = next(reversed(self._runs), None)
+        return None if run is None else (run, self._runs[run])
+
     def add_checkpoint(self, checkpoint: CheckpointParameters) -> None:
         self._runs.setdefault(checkpoint.run, Unacknowledged()).checkpoints.append(checkpoint)
 

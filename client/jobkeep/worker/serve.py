@@ -70,7 +70,7 @@ class Server:
     def _begin_next(self) -> Begun | None:
         if self._leaving:
             return None
-        run = self._link.inbox.get()
+        run = self._link.next_run()
         return None if run is None else self._begin(run)
 
     def _begin(self, run: ActiveRun) -> Begun:
