@@ -55,8 +55,7 @@ class Lane:
             self.peer.send(json.dumps(order).encode() + b"\n")
             while not self.next().get("drained"):
                 pass
-            for kind in ("leader", "exit"):
-                os.unlink(f"{self.runtime}/runs/{run}.{kind}")
+            os.unlink(f"{self.runtime}/runs/{run}.run")
 
 
 def rate(work: list[Callable[[], None]]) -> float:

@@ -29,7 +29,7 @@ def runtime() -> Iterator[Path]:
     yield path
     for pid in holders(path, "spawner.lock", "slots/*.lock"):
         put_down(pid)
-    for leader in path.glob("runs/*.leader"):
+    for leader in path.glob("runs/*.run"):
         begun = record.read(str(path), leader.stem, record.LEADER)
         if begun is not None:
             identity.send(Identity(*begun["leader"]), signal.SIGKILL)

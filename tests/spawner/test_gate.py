@@ -21,7 +21,8 @@ import os, sys
 sys.path.insert(0, sys.argv[1])
 runtime = sys.argv[2]
 import gate, leader
-command = leader.Command({"argv": ["touch", runtime + "/ran"], "env": {"PATH": "/usr/bin:/bin"}})
+order = {"argv": ["touch", runtime + "/ran"], "env": {"PATH": "/usr/bin:/bin"}}
+command = leader.Command(order, leader.Base({}))
 gate = gate.Gate(runtime, "s1")
 print(gate.hold("a.1", command, 1, 2), flush=True)
 os.read(0, 1)
@@ -48,7 +49,7 @@ def test_past_the_gate_only_what_is_on_record_runs(runtime: Path, on_record: boo
         assert holder.stdout is not None
         pidfd = os.pidfd_open(int(holder.stdout.readline()))
         if on_record:
-            assert record.write_first(str(runtime), "a.1", record.LEADER, b"{}\n")
+            record.begin(str(runtime), "s1", "a.1", b'{"op":"leader"}\n')
         holder.kill()
 
     while not record.open_gate(record.slot_gate(str(runtime), "s1")):
@@ -59,13 +60,34 @@ def test_past_the_gate_only_what_is_on_record_runs(runtime: Path, on_record: boo
     assert (runtime / "ran").exists() == on_record
 
 
-def test_the_first_record_stands(runtime: Path) -> None:
-    """Shim and spawner may both write an exit; the later one changes nothing."""
-    assert record.write_first(str(runtime), "a.1", record.EXIT, b'{"writer":"shim"}\n')
-    assert not record.write_first(str(runtime), "a.1", record.EXIT, b'{"writer":"spawner"}\n')
+@pytest.mark.parametrize(("torn", "writer"), [(b"", "shim"), (b'{"op":"exit","wri', "spawner")])
+def test_the_first_whole_exit_stands(runtime: Path, torn: bytes, writer: str) -> None:
+    """Shim and spawner may both write an exit; the later one counts only where the earlier one is torn."""
+    fd = record.begin(str(runtime), "s1", "a.1", b'{"op":"leader"}\n')
+    record.write_line(fd, torn or b'{"op":"exit","writer":"shim"}\n')
+    os.close(fd)
+    record.append(str(runtime), "a.1", b'{"op":"exit","writer":"spawner"}\n')
 
-    assert record.read(str(runtime), "a.1", record.EXIT) == {"writer": "shim"}
-    assert [path.name for path in (runtime / "runs").iterdir()] == ["a.1.exit"]
+    assert record.read(str(runtime), "a.1", record.EXIT) == {"op": "exit", "writer": writer}
+    assert [path.name for path in runtime.glob("*/*")] == ["a.1.run"]
+
+
+def test_a_run_begins_once(runtime: Path) -> None:
+    """A second beginning is refused, in another slot, too, and leaves the first one's record as it was."""
+    os.close(record.begin(str(runtime), "s1", "a.1", b'{"op":"leader","slot":"s1"}\n'))
+    with pytest.raises(FileExistsError):
+        record.begin(str(runtime), "s2", "a.1", b'{"op":"leader","slot":"s2"}\n')
+
+    assert record.read(str(runtime), "a.1", record.LEADER) == {"op": "leader", "slot": "s1"}
+    assert [path.name for path in runtime.glob("*/*")] == ["a.1.run"]
+
+
+def test_nothing_is_appended_to_a_record_that_is_gone(runtime: Path) -> None:
+    """Its run's end was committed: a record that came back would stay for ever."""
+    with pytest.raises(FileNotFoundError):
+        record.append(str(runtime), "a.1", b'{"op":"drained"}\n')
+
+    assert list((runtime / "runs").iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["", ".", "../x", "a/b", "a\0b", "x" * 129, "\u00e4", None])

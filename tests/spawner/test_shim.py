@@ -73,7 +73,7 @@ def test_a_start_left_in_an_old_connection_never_runs(runtime: Path, shim: int) 
     new.send(**order(runtime, "new.1", "true"))
     while not (new.next() or {}).get("drained"):
         pass
-    assert {path.name for path in (runtime / "runs").iterdir()} == {"new.1.leader", "new.1.exit"}
+    assert {path.name for path in (runtime / "runs").iterdir()} == {"new.1.run"}
     assert not (runtime / "ran").exists()
     old.close()
     new.close()
@@ -94,6 +94,58 @@ def test_a_busy_slot_refuses_a_start(runtime: Path, shim: int) -> None:
     peer.send(op="end", run="a.1")
     while not (peer.next() or {}).get("drained"):
         pass
+    peer.close()
+
+
+def environment(runtime: Path, peer: Peer, run: str, **order_: object) -> dict[str, str]:
+    """What a leader sees, without what the shell adds."""
+    peer.send(**{**order(runtime, run, "/usr/bin/env", "-0"), **order_})
+    while not (peer.next() or {}).get("drained"):
+        pass
+    output = runtime / "output"
+    text = output.read_text()
+    output.write_text("")
+    return dict(pair.split("=", 1) for pair in text.split("\0")[:-1])
+
+
+def test_base_variables_last_as_long_as_the_connection(runtime: Path, shim: int) -> None:
+    """An order's own variables beat them, a new base replaces the old one, a new connection starts with none."""
+    peer = dial(runtime)
+    peer.next()
+    assert environment(runtime, peer, "a.1", env={"B": "2"}, base={"A": "1", "B": "1"}) == {"A": "1", "B": "2"}
+    assert environment(runtime, peer, "a.2", env={"C": "3"}) == {"A": "1", "B": "1", "C": "3"}
+    assert environment(runtime, peer, "a.3", env={}, base={"D": "4"}) == {"D": "4"}
+    peer.close()
+
+    other = dial(runtime)
+    other.next()
+    assert environment(runtime, other, "a.4", env={}) == {}
+    other.close()
+
+
+def test_a_short_run_is_told_in_one_go_a_long_one_at_once(runtime: Path, shim: int) -> None:
+    """`started` is always told, before the exit."""
+    peer = dial(runtime)
+    peer.next()
+    peer.send(**order(runtime, "a.1", "true"))
+    assert [(peer.next() or {})["op"] for _ in range(2)] == ["started", "exit"]
+
+    peer.send(**order(runtime, "a.2", "sleep", "60"))
+    assert (peer.next() or {})["op"] == "started"
+    peer.send(op="end", run="a.2")
+    assert (peer.next() or {})["op"] == "exit"
+    peer.close()
+
+
+@pytest.mark.parametrize(("script", "silent"), [("true", True), ("echo", False), ("echo >&2", False)])
+def test_a_slot_knows_whether_anything_was_written(runtime: Path, shim: int, script: str, silent: bool) -> None:
+    """The exit says so, where it is the end of all."""
+    peer = dial(runtime)
+    peer.next()
+    it = order(runtime, "a.1", "sh", "-c", script)
+    peer.send(**{**it, "stderr": str(runtime / "errors")})
+    peer.next()
+    assert (peer.next() or {}).get("silent", False) is silent
     peer.close()
 
 

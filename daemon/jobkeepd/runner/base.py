@@ -19,12 +19,13 @@ class LeaderOrder(Struct, frozen=True):
 
     run: str  # unique name of this start; record files are called after it
     argv: tuple[str, ...]
-    env: Mapping[str, str]
+    env: Mapping[str, str]  # beats `base`
     cwd: str
     umask: int
     stdout: str  # opened with O_APPEND|O_CREAT, 0600
     stderr: str
     grace: float  # between TERM and KILL for what is left once the leader has ended
+    base: Mapping[str, str] = {}  # more variables; cheap when the same object comes again and again
 
 
 class Execution(Protocol):
@@ -32,6 +33,10 @@ class Execution(Protocol):
 
     @property
     def leader(self) -> Identity: ...
+
+    @property
+    def silent(self) -> bool:
+        """Whether it is known, once drained, that nothing was written to stdout and stderr."""
 
     async def exited(self) -> Exit | None:
         """Wait until the leader has ended; None if slot and spawner are gone without a record of it."""

@@ -6,13 +6,12 @@ import signal
 from collections.abc import Callable
 
 from jobkeep.protocol.jobs import Progress
-
 from jobkeepd.core.admission import COMMAND, Need
 from jobkeepd.core.ending import Exited, Gone, NeverSent, NotStarted, RunEnd
 from jobkeepd.core.model import Identity, RunRef
 from jobkeepd.errors import StartFailed
-from jobkeepd.runner.base import Execution, LeaderOrder, Launch, Signs, Slot
-from jobkeepd.runner.environment import job_environment, run_variables
+from jobkeepd.runner.base import Execution, Launch, LeaderOrder, Signs, Slot
+from jobkeepd.runner.environment import run_variables
 from jobkeepd.runner.surroundings import Surroundings
 
 
@@ -23,6 +22,7 @@ class CommandSeat:
         self._slot = slot
         self._directories = surroundings.directories
         self._outputs = surroundings.outputs
+        self._clean = surroundings.cleaner.clean
         self._clock = surroundings.clock
         self._forget = surroundings.forget
         self._grace = surroundings.grace
@@ -82,7 +82,10 @@ class CommandSeat:
         exit = await execution.exited()
         await execution.drained()
         self._execution = None
-        self._keep_output(run)
+        if execution.silent:
+            self._outputs.disown(run)
+        else:
+            self._keep_output(run)
         if exit is None:
             return Gone(self._clock.now())
         return Exited(exit, terminated=self._terminated)
@@ -96,7 +99,8 @@ class CommandSeat:
         return LeaderOrder(
             run=job.ref.id,
             argv=tuple(job.spec.command),
-            env=job_environment(launch.environment, job.spec.env, own),
+            env={**job.spec.env, **own},
+            base=self._clean(launch.environment),
             cwd=job.spec.cwd or self._directories.state,
             umask=job.spec.umask,
             stdout=stdout,
@@ -119,4 +123,3 @@ class CommandSeat:
         self._terminated = True
         if self._execution is not None:
             await self._execution.end()
-

@@ -13,6 +13,7 @@ import anyio
 from jobkeepd.clock import SystemClock
 from jobkeepd.core.model import Exit, Identity, Usage
 from jobkeepd.errors import StartFailed
+from jobkeepd.latch import Latch
 from jobkeepd.runner import identity
 from jobkeepd.spawner import record
 
@@ -31,9 +32,9 @@ class ShimExecution:
         self.run = run
         self._leader = leader
         self._deliver = deliver
-        self._exit: Exit | None = None
-        self._exited = anyio.Event()
-        self._drained = anyio.Event()
+        self._exited: Latch[Exit | None] = Latch()
+        self._drained: Latch[None] = Latch()
+        self.silent = False
         self.ending = False  # an order that must be given again if whoever had it is gone
 
     @property
@@ -42,15 +43,14 @@ class ShimExecution:
 
     @property
     def has_exited(self) -> bool:
-        return self._exited.is_set()
+        return self._exited.is_set
 
     @property
     def has_drained(self) -> bool:
-        return self._drained.is_set()
+        return self._drained.is_set
 
     async def exited(self) -> Exit | None:
-        await self._exited.wait()
-        return self._exit
+        return await self._exited.wait()
 
     async def drained(self) -> None:
         await self._drained.wait()
@@ -65,12 +65,11 @@ class ShimExecution:
             await self._deliver(self, "end", 0)
 
     def note_exit(self, exit: Exit | None) -> None:
-        if not self.has_exited:
-            self._exit = exit
-            self._exited.set()
+        self._exited.set(exit)
 
-    def note_drained(self) -> None:
-        self._drained.set()
+    def note_drained(self, silent: bool = False) -> None:
+        self.silent = self.silent or silent
+        self._drained.set(None)
 
 
 def exit_on_record(runtime: str, run: str) -> Exit | None:

@@ -21,7 +21,6 @@ from jobkeepd.runner.execution import (
     failure_on_record,
     leader_on_record,
 )
-from jobkeepd.runner.lines import GONE
 from jobkeepd.runner.slot import ShimSlot
 from jobkeepd.runner.spawner_link import SpawnerGone, SpawnerLink
 from jobkeepd.spawner import record
@@ -87,7 +86,7 @@ class Launcher:
             await slot.connect()
         except StartFailed:
             raise
-        except (*GONE, TimeoutError, RunnerError) as error:
+        except (OSError, RunnerError) as error:
             raise StartFailed("slot", f"slot {slot.name} cannot be had: {error}") from error
         return slot
 
@@ -101,9 +100,8 @@ class Launcher:
             raise StartFailed("slot", f"the spawner cannot make a slot: {answer['error']}", answer.get("errno"))
 
     def forget(self, run: str) -> None:
-        for kind in (record.EXIT, record.DRAINED, record.LEADER):  # a thread would cost more than these take
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(record.run_path(self._runtime, run, kind))
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(record.run_path(self._runtime, run))  # a thread would cost more than this takes
 
     # -- finding ----------------------------------------------------------------------------------------------------
 
@@ -180,12 +178,12 @@ class Launcher:
 
 
 async def _try(slot: ShimSlot) -> None:
-    with contextlib.suppress(*GONE, TimeoutError):  # dead then, or made to be
+    with contextlib.suppress(OSError):  # dead then, or made to be
         await slot.connect()
 
 
 def _is_record(name: str) -> bool:
-    return name.rpartition(".")[2] in (record.LEADER, record.EXIT, record.DRAINED)
+    return name.rpartition(".")[2] == record.RUN
 
 
 def _new_name() -> str:

@@ -2,51 +2,83 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+import json
+from collections.abc import Callable
 from typing import Any
 
-import anyio
 import msgspec
-from anyio.abc import ByteStream
 
-from jobkeepd.spawner import record
+from jobkeepd.latch import Latch
 
-GONE = (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream)
+Heed = Callable[["Lines", dict[str, Any]], None]
+_encoder = msgspec.json.Encoder()
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
-class Lines:
-    """One connection. Any of `GONE` means that the peer, or this end, has hung up."""
+class Lines(asyncio.Protocol):
+    """One connection. Each message is passed on as soon as it is here, in the same turn of the loop as its bytes."""
 
-    def __init__(self, stream: ByteStream) -> None:
-        self._stream = stream
-        self._sending = anyio.Lock()
+    def __init__(self, heed: Heed) -> None:
+        self._heed = heed
         self._unfinished = b""
+        self._greeted: Latch[bool] = Latch()
+        self._lost: Latch[None] = Latch()
 
     @classmethod
-    async def dial(cls, path: str) -> Lines:
-        return cls(await anyio.connect_unix(path))
+    async def dial(cls, path: str, heed: Heed) -> Lines:
+        """Returns when the peer's first message has been heeded: its hello. Raises OSError."""
+        _, lines = await asyncio.get_running_loop().create_unix_connection(lambda: cls(heed), path)
+        try:
+            if not await lines._greeted.wait():
+                raise ConnectionResetError(f"{path}: hung up without a word")
+        except BaseException:
+            lines.close()
+            raise
+        return lines
 
-    async def send(self, message: dict[str, Any]) -> None:
-        async with self._sending:
-            await self._stream.send(record.encode(message))
+    def send(self, message: object) -> bool:
+        """False when the peer is known to be gone. True means no more than that the message is on its way."""
+        if not self._transport.is_closing():
+            self._transport.write(encode(message))
+        return not self._transport.is_closing()  # a write that fails closes it
 
-    async def receive(self) -> list[dict[str, Any]]:
-        """The next messages: at least one."""
-        while True:
-            *lines, self._unfinished = (self._unfinished + await self._stream.receive()).split(b"\n")
-            if lines:
-                return [_decode(line) for line in lines]
+    async def lost(self) -> None:
+        """Wait until the peer, or this end, has hung up."""
+        await self._lost.wait()
 
-    async def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
-        """All messages until the peer is gone."""
-        while True:
-            try:
-                messages = await self.receive()
-            except GONE:
-                return
-            for message in messages:
-                yield message
+    def close(self) -> None:
+        """Nothing is heeded any more."""
+        self._transport.abort()
 
-    async def aclose(self) -> None:
-        await anyio.aclose_forcefully(self._stream)
+    # -- called by the event loop -----------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        *lines, self._unfinished = (self._unfinished + data).split(b"\n")
+        for line in lines:
+            self._heed(self, decode(line))
+        if lines:
+            self._greeted.set(True)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._greeted.set(False)
+        self._lost.set(None)
+
+
+def encode(message: object) -> bytes:
+    """One line. What is not UTF-8 is escaped as lone surrogates, which only the standard library does."""
+    try:
+        return _encoder.encode(message) + b"\n"
+    except UnicodeEncodeError:
+        return json.dumps(msgspec.to_builtins(message), separators=(",", ":")).encode() + b"\n"
+
+
+def decode(line: bytes) -> dict[str, Any]:
+    try:
+        return _decode(line)
+    except msgspec.DecodeError:
+        return dict(json.loads(line))

@@ -35,7 +35,7 @@ class Outputs:
         return self._of_seat(seat, "stdout"), self._of_seat(seat, "stderr")
 
     def disown(self, run: RunRef) -> None:
-        """The seat's files are a later run's; this run's output was kept before."""
+        """The seat's files are a later run's: this run's output was kept before, or there is none."""
         self._writers.pop(run.id, None)
 
     def keep(self, run: RunRef) -> bool:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import signal
+from collections.abc import Mapping
 from typing import Any
 
 import anyio
-import msgspec
+from msgspec import UNSET, Struct, UnsetType
 
 from jobkeepd.core.model import Exit, Identity
 from jobkeepd.errors import RunnerError, StartFailed
+from jobkeepd.latch import Latch
 from jobkeepd.runner import identity
 from jobkeepd.runner.base import LeaderOrder
 from jobkeepd.runner.execution import (
@@ -22,7 +23,7 @@ from jobkeepd.runner.execution import (
     failure_on_record,
     leader_on_record,
 )
-from jobkeepd.runner.lines import GONE, Lines
+from jobkeepd.runner.lines import Lines
 from jobkeepd.runner.spawner_link import SpawnerGone, SpawnerLink
 from jobkeepd.spawner import record
 
@@ -30,17 +31,26 @@ _HELLO_WITHIN = 5.0
 _RETRY = 0.1
 
 
+class Start(Struct, tag_field="op", tag="start"):
+    """A LeaderOrder as the slot reads it. Without `base` the last one of the connection holds."""
+
+    run: str
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    cwd: str
+    umask: int
+    stdout: str
+    stderr: str
+    grace: float
+    base: Mapping[str, str] | UnsetType = UNSET
+
+
 class Starting:
     """A start that was sent and not yet answered."""
 
     def __init__(self, run: str) -> None:
         self.run = run
-        self.answered = anyio.Event()
-        self.outcome: ShimExecution | StartFailed | None = None
-
-    def answer(self, outcome: ShimExecution | StartFailed) -> None:
-        self.outcome = outcome
-        self.answered.set()
+        self.outcome: Latch[ShimExecution | StartFailed] = Latch()
 
 
 class ShimSlot:
@@ -51,6 +61,7 @@ class ShimSlot:
         self._name = name
         self._spawner = spawner
         self._peer: Lines | None = None
+        self._base: Mapping[str, str] | None = None  # what the peer has been given
         self._changed = anyio.Event()  # of _peer or alive
         self._alive = True
         self._protocol = record.PROTOCOL
@@ -74,40 +85,34 @@ class ShimSlot:
         if not self._alive or self._peer is None or self._starting is not None:
             raise StartFailed("slot", f"slot {self._name} is not ready")
         starting = self._starting = Starting(order.run)
-        with contextlib.suppress(*GONE):  # the reader sees it, too, and finds out whether the order arrived
-            await self._peer.send({"op": "start", **msgspec.structs.asdict(order)})
+        # If the peer is gone, `follow` sees it, too, and finds out whether the order arrived.
+        self._peer.send(
+            Start(
+                order.run, order.argv, order.env, order.cwd, order.umask, order.stdout, order.stderr, order.grace,
+                UNSET if order.base is self._base else order.base,
+            )
+        )  # fmt: skip
+        self._base = order.base
         try:
-            await starting.answered.wait()
+            outcome = await starting.outcome.wait()
         finally:
             self._starting = None
-        if isinstance(starting.outcome, ShimExecution):
-            return starting.outcome
-        assert starting.outcome is not None
-        raise starting.outcome
+        if isinstance(outcome, StartFailed):
+            raise outcome
+        return outcome
 
     async def retire(self) -> None:
-        if self._peer is not None:
-            with contextlib.suppress(*GONE):  # dead, or it will end by itself once it has been idle for long
-                await self._peer.send({"op": "retire"})
+        if self._peer is not None:  # else it is dead, or it will end by itself once it has been idle for long
+            self._peer.send({"op": "retire"})
 
-    async def connect(self) -> dict[str, Any]:
-        """Dial, and hear what the slot is at. Raises GONE or TimeoutError."""
-        peer = await Lines.dial(record.slot_socket(self._runtime, self._name))
+    async def connect(self) -> None:
+        """Dial, and hear what the slot is at. Raises OSError, of which TimeoutError is one."""
         try:
             with anyio.fail_after(_HELLO_WITHIN):
-                hello, *early = await peer.receive()
+                await Lines.dial(record.slot_socket(self._runtime, self._name), self._heed)
         except BaseException:
-            await peer.aclose()
+            self._peer = None
             raise
-        self._protocol = hello["protocol"]
-        if hello["state"] != "idle":
-            self._adopt(hello["run"], Identity(*hello["leader"]))
-        self.hello = hello
-        self._set(peer)
-        self._catch_up(hello["run"], hello["state"])
-        for message in early:
-            self._heed(message)
-        return self.hello
 
     def _adopt(self, run: str, leader: Identity) -> ShimExecution:
         if self.execution is None or self.execution.run != run:
@@ -125,10 +130,9 @@ class ShimSlot:
         """Until the shim is gone, and with it everything of its last run."""
         while (peer := self._peer) is not None:
             try:
-                async for message in peer:
-                    self._heed(message)
+                await peer.lost()
             finally:
-                await peer.aclose()
+                peer.close()
             self._set(None)
             await self._reconnect()
             if self._peer is not None and self.execution is not None and self.execution.ending:
@@ -139,27 +143,38 @@ class ShimSlot:
         if self.execution is not None:
             await self.outlive(self.execution)
 
-    def _heed(self, message: dict[str, Any]) -> None:
+    def _heed(self, peer: Lines, message: dict[str, Any]) -> None:
         op, run = message.get("op"), message.get("run")
+        if op == "hello":
+            return self._meet(peer, message)
         starting = self._starting
         if starting is not None and starting.run == run:
             if op == "failed":
-                starting.answer(failure_of(message))
+                starting.outcome.set(failure_of(message))
             elif op == "started":
-                starting.answer(self._adopt(starting.run, Identity(*message["leader"])))
-        if self.execution is None or self.execution.run != run:
-            return
+                starting.outcome.set(self._adopt(starting.run, Identity(*message["leader"])))
+        execution = self.execution
+        if execution is None or execution.run != run:
+            return None
         if op == "exit":
-            self.execution.note_exit(exit_of(message))
+            execution.note_exit(exit_of(message))
         if op == "drained" or message.get("drained"):
-            self.execution.note_drained()
+            execution.note_drained(silent=message.get("silent", False))
+        return None
+
+    def _meet(self, peer: Lines, hello: dict[str, Any]) -> None:
+        self.hello, self._protocol, self._base = hello, hello["protocol"], None
+        if hello["state"] != "idle":
+            self._adopt(hello["run"], Identity(*hello["leader"]))
+        self._set(peer)
+        self._catch_up(hello["run"], hello["state"])
 
     async def _reconnect(self) -> None:
         """Leaves `_peer` None only if the kernel says that the shim is dead."""
         while self._peer is None:
             try:
                 await self.connect()
-            except (*GONE, TimeoutError):
+            except OSError:
                 if record.lock_holder(record.slot_lock(self._runtime, self._name)) is None:
                     return
                 await anyio.sleep(_RETRY)
@@ -168,7 +183,7 @@ class ShimSlot:
         """Make good for what was said while nobody listened."""
         starting = self._starting
         if starting is not None and starting.run != run:
-            starting.answer(StartFailed("slot", f"slot {self._name} hung up before it took the run"))
+            starting.outcome.set(StartFailed("slot", f"slot {self._name} hung up before it took the run"))
         elif starting is not None:
             self._settle_start(starting)
         if self.execution is not None and state != "running":
@@ -180,11 +195,11 @@ class ShimSlot:
         leader = leader_on_record(self._runtime, starting.run)
         failure = failure_on_record(self._runtime, starting.run)
         if failure is not None:
-            starting.answer(failure)
+            starting.outcome.set(failure)
         elif leader is not None:
-            starting.answer(self._adopt(starting.run, leader))
+            starting.outcome.set(self._adopt(starting.run, leader))
         else:
-            starting.answer(StartFailed("slot", f"slot {self._name} did not start the run"))
+            starting.outcome.set(StartFailed("slot", f"slot {self._name} did not start the run"))
 
     def _settle_start_of_dead(self) -> None:
         if self._starting is not None:
@@ -228,13 +243,12 @@ class ShimSlot:
             if self._peer is None:
                 await self._changed.wait()
                 continue
-            try:
-                return await self._peer.send(order)
-            except GONE:
-                await anyio.sleep(_RETRY)  # the reader is about to notice
+            if self._peer.send(order):
+                return
+            await anyio.sleep(_RETRY)  # `follow` is about to notice
         if not await self._inherited(order):
             identity.send(execution.leader, number or signal.SIGKILL)
-        return None
+        return
 
     async def _inherited(self, order: dict[str, Any]) -> bool:
         """Whether the spawner has the dead slot's tree, and has carried out the order."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import subprocess
 from collections import deque
@@ -13,7 +12,8 @@ import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
 from jobkeepd.errors import RunnerError
-from jobkeepd.runner.lines import GONE, Lines
+from jobkeepd.latch import Latch
+from jobkeepd.runner.lines import Lines
 from jobkeepd.spawner import record
 
 _SCRIPT = str(Path(record.__file__).with_name("spawner.py"))
@@ -36,8 +36,8 @@ class SpawnerLink:
         self._changed = anyio.Event()
         self._failed: RunnerError | None = None
         self._ids = itertools.count(1)
-        self._answers: dict[int, dict[str, Any]] = {}
-        self._asked: dict[int, anyio.Event] = {}
+        self._asked: dict[int, Latch[dict[str, Any] | None]] = {}
+        self._protocol = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._starts: deque[float] = deque(maxlen=_STARTS)
         self.pid: int | None = None
@@ -54,17 +54,18 @@ class SpawnerLink:
         """The spawner's answer. Raises SpawnerGone if it dies first, RunnerError if there is none to ask."""
         peer = await self._connected()
         number = next(self._ids)
-        asked = self._asked[number] = anyio.Event()
-        try:
-            with contextlib.suppress(*GONE):
-                await peer.send({"id": number, **request})
-                await asked.wait()
-        finally:
-            self._asked.pop(number, None)
-        if number in self._answers:
-            return self._answers.pop(number)
+        asked: Latch[dict[str, Any] | None] = Latch()
+        answer = None
+        if peer.send({"id": number, **request}):
+            self._asked[number] = asked
+            try:
+                answer = await asked.wait()
+            finally:
+                self._asked.pop(number, None)
+        if answer is not None:
+            return answer
         if self._peer is peer:
-            await self._changed.wait()  # the reader is about to notice; whoever asks again must get another one
+            await self._changed.wait()  # it is about to be noticed; whoever asks again must get another one
         raise SpawnerGone("the spawner died before it answered")
 
     async def _connected(self) -> Lines:
@@ -99,42 +100,42 @@ class SpawnerLink:
                 await self._serve(peer)
             finally:
                 self._set(None)
-                await peer.aclose()
+                peer.close()
 
     async def _serve(self, peer: Lines) -> None:
-        async for message in peer:
-            asked = self._asked.get(message.get("id", 0))
-            if asked is not None:
-                self._answers[message["id"]] = message
-                asked.set()
+        await peer.lost()
         for asked in self._asked.values():
-            asked.set()  # without an answer
+            asked.set(None)
+
+    def _heed(self, peer: Lines, message: dict[str, Any]) -> None:
+        if message.get("op") == "hello":
+            self.pid, self._protocol = message["pid"], message["protocol"]
+            return
+        asked = self._asked.get(message.get("id", 0))
+        if asked is not None:
+            asked.set(message)
 
     async def _reach(self) -> Lines:
         """A connection to a live spawner of our version."""
-        peer, version = await self._dial()
-        if peer is not None and version != record.PROTOCOL:
+        peer = await self._dial()
+        if peer is not None and self._protocol != record.PROTOCOL:
             # It stays behind for its slots, and lets go of the socket and the lock before it hangs up.
-            await peer.send({"op": "retire"})
-            async for _ in peer:
-                pass
+            peer.send({"op": "retire"})
+            await peer.lost()
             peer = None
         if peer is None:
             await self._start()
-            peer, version = await self._dial()
-        if peer is None or version != record.PROTOCOL:
+            peer = await self._dial()
+        if peer is None or self._protocol != record.PROTOCOL:
             raise RunnerError(f"no spawner answers in {self._runtime}")
         return peer
 
-    async def _dial(self) -> tuple[Lines | None, int]:
+    async def _dial(self) -> Lines | None:
         try:
             with anyio.fail_after(_READY_WITHIN):
-                peer = await Lines.dial(record.spawner_socket(self._runtime))
-                hello = (await peer.receive())[0]
-        except (*GONE, TimeoutError):
-            return None, 0
-        self.pid = hello["pid"]
-        return peer, hello["protocol"]
+                return await Lines.dial(record.spawner_socket(self._runtime), self._heed)
+        except OSError:
+            return None
 
     async def _start(self) -> None:
         now = anyio.current_time()

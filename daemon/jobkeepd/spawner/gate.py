@@ -16,6 +16,7 @@ import _thread
 import ctypes
 import os
 import select
+import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,9 +25,11 @@ else:
     import record
     import tree
 
-_POSIX_SPAWN_SETSID = 0x80
-_libc = ctypes.CDLL(None)  # its calls release the interpreter lock, unlike os.posix_spawn
-_spawn = _libc.posix_spawn
+_POSIX_SPAWN_SETSIGMASK, _POSIX_SPAWN_SETSID = 0x08, 0x80
+_libc = ctypes.PyDLL(None)
+_spawn = ctypes.CDLL(None).posix_spawn  # releases the interpreter lock, unlike os.posix_spawn
+_open_in_child = _libc.posix_spawn_file_actions_addopen
+_open_in_child.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_int)
 _spawn.argtypes = (
     ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p,
 )  # fmt: skip
@@ -48,7 +51,9 @@ class Gate:
         self._returned, self._say_returned = os.pipe2(os.O_CLOEXEC)
         self._attributes = ctypes.create_string_buffer(1024)  # larger than any libc's type
         _libc.posix_spawnattr_init(self._attributes)
-        _libc.posix_spawnattr_setflags(self._attributes, ctypes.c_short(_POSIX_SPAWN_SETSID))
+        flags = _POSIX_SPAWN_SETSID | _POSIX_SPAWN_SETSIGMASK  # with the attributes' mask, which is empty
+        _libc.posix_spawnattr_setflags(self._attributes, ctypes.c_short(flags))
+        self._actions = ctypes.create_string_buffer(512)
         self._thread = 0
         started = _thread.allocate_lock()
         started.acquire()
@@ -61,17 +66,16 @@ class Gate:
 
     def hold(self, run: str, command: leader.Command, out: int, err: int) -> int | None:
         """Start a child with the current directory and umask, up to the gate. None: there is none, see `result`."""
-        begun = os.fsencode(record.run_path(self._runtime, run, record.LEADER))
-        actions = ctypes.create_string_buffer(512)
+        actions = self._actions
         _libc.posix_spawn_file_actions_init(actions)
         # All at descriptor 1: each one that is opened closes the one before.
-        _libc.posix_spawn_file_actions_addopen(actions, 1, os.fsencode(self._here), os.O_WRONLY, 0)
-        _libc.posix_spawn_file_actions_addopen(actions, 1, os.fsencode(self._gate), os.O_RDONLY, 0)
-        _libc.posix_spawn_file_actions_addopen(actions, 1, begun, os.O_RDONLY, 0)
+        _open_in_child(actions, 1, os.fsencode(self._here), os.O_WRONLY, 0)
+        _open_in_child(actions, 1, os.fsencode(self._gate), os.O_RDONLY, 0)
+        _open_in_child(actions, 1, os.fsencode(record.run_path(self._runtime, run)), os.O_RDONLY, 0)
         _libc.posix_spawn_file_actions_adddup2(actions, out, 1)
         _libc.posix_spawn_file_actions_adddup2(actions, err, 2)
         here = os.open(self._here, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        self._call = (os.fsencode(command.path), actions, _strings(command.argv), _strings(command.env))
+        self._call = (os.fsencode(command.path), command.argv, command.env)
         self._called.release()
         poll = select.poll()
         poll.register(here, select.POLLIN)  # hangs up when its one writer moves on to the gate
@@ -88,7 +92,7 @@ class Gate:
     def result(self) -> int:
         """Wait for exec: 0, or its errno."""
         os.read(self._returned, 1)
-        _libc.posix_spawn_file_actions_destroy(self._call[1])
+        _libc.posix_spawn_file_actions_destroy(self._actions)
         return self._error
 
     def _has_returned(self) -> bool:
@@ -99,16 +103,12 @@ class Gate:
         return next(iter(tree.children_of(self._thread)), None)
 
     def _make_calls(self, started: _thread.LockType) -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())  # they are to wake the main thread
         self._thread = _thread.get_native_id()
         started.release()
         pid = ctypes.c_int()
         while True:
             self._called.acquire()
-            path, actions, argv, env = self._call
-            self._error = _spawn(ctypes.byref(pid), path, actions, self._attributes, argv, env)
+            path, argv, env = self._call
+            self._error = _spawn(ctypes.byref(pid), path, self._actions, self._attributes, argv, env)
             os.write(self._say_returned, b"\n")
-
-
-def _strings(items: list[bytes]) -> object:
-    """A NULL-terminated char *[]."""
-    return (ctypes.c_char_p * (len(items) + 1))(*items)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from typing import Any
 
     from jobkeepd.spawner import record
 else:
     import record
+
+_NULL = bytes(ctypes.sizeof(ctypes.c_void_p))
 
 
 class Failed(Exception):
@@ -28,23 +32,54 @@ class Failed(Exception):
         return record.encode({"op": "failed", "run": run, "slot": slot, "failed": failed})
 
 
+class Strings:
+    """Pointers to strings, as in a char *[]: bytes that can be joined to others as long as this lives."""
+
+    def __init__(self, strings: Collection[bytes]) -> None:
+        self._kept = (ctypes.c_char_p * len(strings))(*strings)
+        self.pointers = bytes(self._kept)
+
+
+class Base:
+    """Variables that many orders of one connection share, in the form that the kernel takes."""
+
+    def __init__(self, env: dict[str, str]) -> None:
+        self.path = env.get("PATH")
+        self.encoded = _encode(env)
+        self.strings = Strings((self.encoded or {}).values())
+
+
 class Command:
     """The order's program in the form that the kernel takes. Made while the order's directory is the current one."""
 
-    def __init__(self, order: dict[str, Any]) -> None:
-        self.name = order["argv"][0] if order["argv"] else ""
-        texts = [*order["argv"], *order["env"], *order["env"].values()]
-        if any("\0" in text for text in texts) or any("=" in key or not key for key in order["env"]):
+    def __init__(self, order: dict[str, Any], base: Base) -> None:
+        argv, own = order["argv"], order["env"]
+        encoded = _encode(own)
+        if encoded is None or base.encoded is None or any("\0" in text for text in argv):
             raise Failed(
                 "exec", errno.EINVAL, "an argument or a variable contains a character that cannot be passed on"
             )
-        self.argv = [os.fsencode(text) for text in order["argv"]]
-        self.env = [os.fsencode(f"{key}={value}") for key, value in order["env"].items()]
-        self.path = _look_up(self.name, order["env"])
+        self.name = argv[0] if argv else ""
+        self._kept = [Strings([os.fsencode(text) for text in argv]), base.strings]
+        self.argv = self._kept[0].pointers + _NULL
+        if encoded.keys().isdisjoint(base.encoded):
+            self._kept.append(Strings(encoded.values()))
+            self.env = self._kept[2].pointers + base.strings.pointers + _NULL
+        else:
+            self._kept.append(Strings({**base.encoded, **encoded}.values()))
+            self.env = self._kept[2].pointers + _NULL
+        self.path = self.name if "/" in self.name else _look_up(self.name, own.get("PATH", base.path))
 
     def failure(self, number: int) -> Failed:
         """Why exec refused it."""
         return Failed("exec", number, _why_not(self.name, self.path, number))
+
+
+def _encode(env: dict[str, str]) -> dict[str, bytes] | None:
+    """Name -> NAME=value, or None if one of them cannot be a variable."""
+    if any(not name or "=" in name or "\0" in name or "\0" in value for name, value in env.items()):
+        return None
+    return {name: os.fsencode(f"{name}={value}") for name, value in env.items()}
 
 
 def open_logs(order: dict[str, Any]) -> tuple[int, int]:
@@ -87,12 +122,12 @@ def _reason(error: OSError | ValueError) -> tuple[int | None, str]:
     return (error.errno, error.strerror or "") if isinstance(error, OSError) else (None, str(error))
 
 
-def _look_up(name: str, env: dict[str, str]) -> str:
+def _look_up(name: str, search: str | None) -> str:
     """As execvpe(3) does, with the order's own PATH: a file that may not be executed beats none at all."""
-    if "/" in name or not name:
+    if not name:
         return name
     denied = False
-    for folder in env.get("PATH", os.defpath).split(":"):
+    for folder in (os.defpath if search is None else search).split(":"):
         path = f"{folder or '.'}/{name}"
         if os.access(path, os.X_OK) and not os.path.isdir(path):
             return path

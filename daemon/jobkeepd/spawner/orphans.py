@@ -100,7 +100,7 @@ class Ring:
         for fallen in self._fallen.values():
             if fallen.leader == pid:
                 fallen.leader_ended()
-                self._record(fallen.run, record.EXIT, {
+                self._record(fallen.run, {
                     "op": "exit", "run": fallen.run, "status": status, "ended_at": time.time(),
                     "usage": [usage.ru_utime, usage.ru_stime, usage.ru_maxrss], "writer": "spawner",
                 })  # fmt: skip
@@ -126,15 +126,15 @@ class Ring:
 
     def _let_go(self, slot: str) -> None:
         fallen = self._fallen.pop(slot)
-        self._record(fallen.run, record.DRAINED, {"op": "drained", "run": fallen.run})
+        self._record(fallen.run, {"op": "drained", "run": fallen.run})
         record.remove_slot(self._runtime, slot)
 
-    def _record(self, run: str | None, kind: str, message: dict[str, Any]) -> None:
+    def _record(self, run: str | None, message: dict[str, Any]) -> None:
         if run is not None:
             try:
-                record.write_first(self._runtime, run, kind, record.encode(message))
+                record.append(self._runtime, run, record.encode(message))
             except OSError as error:
-                os.write(2, f"no {kind} record of run {run}: {error}\n".encode())
+                os.write(2, f"no {message['op']} on record of run {run}: {error}\n".encode())
 
 
 def _undrained(runtime: str, slot: str) -> list[tuple[str, dict[str, Any]]]:
@@ -142,7 +142,7 @@ def _undrained(runtime: str, slot: str) -> list[tuple[str, dict[str, Any]]]:
     found = []
     for name in os.listdir(f"{runtime}/runs"):
         run, _, kind = name.rpartition(".")
-        if kind == record.LEADER:
+        if kind == record.RUN:
             begun = record.read(runtime, run, record.LEADER)
             if begun is not None and begun["slot"] == slot and not record.is_drained(runtime, run):
                 found.append((run, begun))

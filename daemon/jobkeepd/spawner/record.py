@@ -1,12 +1,12 @@
 """Names and atomic writing of what a slot leaves on disk. Standard library only: spawner, shim and runner share it.
 
-A run leaves up to three records in RUNTIME/runs, each one line of JSON ended by a newline:
+A run leaves one file, RUNTIME/runs/RUN.run: lines of JSON, of which the first of each kind counts.
 
-- RUN.leader   who the leader is; there before the gate opens, so no record means that nothing ever ran
-- RUN.exit     how it ended, or that it never started ("failed"); the first writer wins
-- RUN.drained  that ECHILD proved its tree gone; left out where the exit record says so itself
+- leader   who the leader is; the file appears with this line in it, before the gate opens. No file: nothing ever ran
+- exit     how it ended; or failed, instead: that it never started, and why
+- drained  that ECHILD proved its tree gone; left out where the exit says so itself
 
-They are not synced to disk: they need to outlive processes, not the host (another boot id ends every run anyway).
+Nothing is synced to disk: it needs to outlive processes, not the host (another boot id ends every run anyway).
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 PROTOCOL = 1
-LEADER, EXIT, DRAINED = "leader", "exit", "drained"
+RUN = "run"  # what the names of records end in
+LEADER, EXIT, DRAINED = ("leader",), ("exit", "failed"), ("drained",)  # kinds of lines, by their "op"
 SUN_PATH_MAX = 107
 _NAME_CHARS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
 _FLOCK = "hhqqi4x"  # struct flock with 64-bit offsets, as Python's fcntl uses it
@@ -57,6 +58,10 @@ def slot_here(runtime: str, slot: str) -> str:
     return f"{runtime}/slots/{slot}.here"
 
 
+def slot_draft(runtime: str, slot: str) -> str:
+    return f"{runtime}/slots/{slot}.draft"
+
+
 def open_gate(path: str) -> bool:
     """Let a child that waits in front of the gate go on; False if there is none (yet).
 
@@ -74,14 +79,14 @@ def open_gate(path: str) -> bool:
 def remove_slot(runtime: str, slot: str) -> None:
     """Remove the files of a slot whose shim is dead."""
     open_gate(slot_gate(runtime, slot))
-    for kind in ("socket", "gate", "here", "lock"):
+    for kind in ("socket", "gate", "here", "draft", "lock"):
         path = f"{runtime}/slots/{slot}.{kind}"
         if os.path.lexists(path):
             os.unlink(path)
 
 
-def run_path(runtime: str, run: str, kind: str) -> str:
-    return f"{runtime}/runs/{run}.{kind}"
+def run_path(runtime: str, run: str) -> str:
+    return f"{runtime}/runs/{run}.{RUN}"
 
 
 def encode(message: dict[str, Any]) -> bytes:
@@ -89,32 +94,54 @@ def encode(message: dict[str, Any]) -> bytes:
     return json.dumps(message, separators=(",", ":")).encode() + b"\n"
 
 
-def write_first(runtime: str, run: str, kind: str, line: bytes) -> bool:
-    """Write a record whole, unless there is one: link() lets exactly one writer win."""
-    path = run_path(runtime, run, kind)
-    draft = f"{path}.{os.getpid()}"
-    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+def begin(runtime: str, slot: str, run: str, line: bytes) -> int:
+    """Make the run's record with its first line in it, and return it open for more.
+
+    Raises FileExistsError if there is one: link() lets a run begin once.
+    """
+    draft = slot_draft(runtime, slot)
+    fd = os.open(draft, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        os.write(fd, line)
-    finally:
+        write_line(fd, line)
+        os.link(draft, run_path(runtime, run))
+    except OSError:
         os.close(fd)
-    try:
-        os.link(draft, path)
-    except FileExistsError:
-        return False
+        raise
     finally:
         os.unlink(draft)
-    return True
+    return fd
 
 
-def read(runtime: str, run: str, kind: str) -> dict[str, Any] | None:
-    """The record, or None if there is none or it was torn by the death of its writer."""
+def write_line(fd: int, line: bytes) -> None:
+    """In one piece: a killed writer leaves all of it or nothing. Only a full disk can tear it."""
+    if os.write(fd, line) != len(line):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def append(runtime: str, run: str, line: bytes) -> None:
+    """Add to the record of a run whose slot is dead. What the slot has written itself stands before it."""
+    fd = os.open(run_path(runtime, run), os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
     try:
-        with open(run_path(runtime, run, kind), "rb") as file:
-            line = file.read()
-        return dict(json.loads(line)) if line.endswith(b"\n") else None
-    except (FileNotFoundError, ValueError):
+        write_line(fd, b"\n" + line)  # the slot's last line may be torn
+    finally:
+        os.close(fd)
+
+
+def read(runtime: str, run: str, kind: tuple[str, ...]) -> dict[str, Any] | None:
+    """The first whole line of that kind, if there is one."""
+    try:
+        with open(run_path(runtime, run), "rb") as file:
+            lines = file.read().split(b"\n")
+    except FileNotFoundError:
         return None
+    for line in lines[:-1]:
+        try:
+            message = json.loads(line)
+        except ValueError:
+            continue
+        if message["op"] in kind:
+            return dict(message)
+    return None
 
 
 def boot_id() -> str:

@@ -29,6 +29,7 @@ else:
     from gate import Gate
 
 IDLE_FOR = 60.0  # seconds an idle slot waits for its daemon to come back
+_GLANCE = 0.005  # a run that has ended this soon is told of in one go
 _REAP_AT_ONCE = 128  # a tree that dies and forks at full speed must not keep the loop from its other duties
 _IDLE, _RUNNING, _DRAINING = "idle", "running", "draining"
 
@@ -48,8 +49,14 @@ class Shim:
         self._run: str | None = None  # the last one accepted
         self._leader = 0
         self._identity: list[Any] = []
+        self._signature = ""  # the same as JSON
         self._gate = Gate(runtime, name)
+        self._base = leader.Base({})  # of the connection
         self._command: leader.Command | None = None  # until the leader has passed exec
+        self._watching = False  # the gate, for that
+        self._untold = b""  # goes before what is told next
+        self._file: int | None = None  # the run's record
+        self._logs: set[int] = set()
         self._grace = 0.0
         self._warned: set[int] = set()  # unreaped children that got TERM
         self._killing = False
@@ -58,7 +65,7 @@ class Shim:
         self._retiring = False
         self._poll = select.poll()
         self._wakeup = wakeup.descriptor()
-        for fd in (listener.fileno(), self._wakeup, self._gate.fileno()):
+        for fd in (listener.fileno(), self._wakeup):
             self._poll.register(fd, select.POLLIN)
 
     def serve(self) -> None:
@@ -71,6 +78,7 @@ class Shim:
                 self._receive(self._daemon)
             if self._command is not None and self._gate.fileno() in ready:
                 self._pass_gate(self._command)
+                self._tell(b"")
             if self._wakeup in ready:
                 os.read(self._wakeup, 4096)
                 self._reap()
@@ -91,6 +99,10 @@ class Shim:
     def _expire(self) -> None:
         if self._state == _IDLE:
             self._retiring = True
+        elif self._command is not None and not self._watching:
+            self._poll.register(self._gate, select.POLLIN)
+            self._watching, self._deadline = True, None
+            self._press_on()
         else:
             self._kill()
 
@@ -100,6 +112,7 @@ class Shim:
         self._hang_up()
         fd, _ = self._listener._accept()  # type: ignore[attr-defined]  # accept() is of the socket module
         self._daemon = Channel(socket(fileno=fd))
+        self._base = leader.Base({})
         self._greeted = False
         self._poll.register(self._daemon, select.POLLIN)
         if self._state == _IDLE:
@@ -124,6 +137,7 @@ class Shim:
                 self._deadline = time.monotonic() + IDLE_FOR
 
     def _tell(self, lines: bytes) -> None:
+        lines, self._untold = self._untold + lines, b""
         if self._daemon is not None and not self._daemon.send(lines):
             self._hang_up()
 
@@ -150,68 +164,86 @@ class Shim:
 
     def _start(self, order: dict[str, Any]) -> None:
         run = order["run"]
+        if "base" in order:  # the connection's from now on
+            self._base = leader.Base(order["base"])
         if self._state != _IDLE or self._retiring:
             return self._tell(leader.Failed("slot", None, "the slot is busy").line(run, self._name))
         self._run, self._identity, self._grace = run, [], float(order["grace"])
         try:
             self._command, self._leader = self._hold(order)
-            self._sign_for(order, self._leader)
+            self._sign_for(run, self._leader)
         except leader.Failed as failure:
             return self._fail(failure)
-        self._state, self._killing, self._deadline = _RUNNING, False, None
+        self._state, self._killing, self._deadline = _RUNNING, False, time.monotonic() + _GLANCE
         return self._gate.open()
 
     def _hold(self, order: dict[str, Any]) -> tuple[leader.Command, int]:
         """A child in front of the gate. It has taken directory, umask and log files with it when this returns."""
         out, err = leader.open_logs(order)
+        self._logs = {out, err}
         try:
             leader.enter(order)
-            command = leader.Command(order)
+            command = leader.Command(order, self._base)
             os.umask(order["umask"])
             pid = self._gate.hold(order["run"], command, out, err)
         finally:
             os.umask(0o077)
             os.chdir("/")
-            for fd in {out, err}:
-                os.close(fd)
         if pid is None:
             number = self._gate.result()
             why = os.strerror(number) if number else "it was killed before it began"
             raise leader.Failed("slot", number, f"the slot cannot start a process: {why}")
         return command, pid
 
-    def _sign_for(self, order: dict[str, Any], pid: int) -> None:
+    def _sign_for(self, run: str, pid: int) -> None:
         """Put the leader on record: from here on it may run."""
         try:
             self._identity = [self._boot_id, pid, record.start_ticks(pid), record.pidfd_inode(pid)]
-            who = {"slot": self._name, "leader": self._identity, "grace": self._grace}
-            if not record.write_first(self._runtime, order["run"], record.LEADER, record.encode(who)):
-                raise FileExistsError(errno.EEXIST, "it was begun before")
+            boot_id, pid, ticks, inode = self._identity
+            self._signature = f'["{boot_id}",{pid},{ticks},{inode}]'
+            who = f'{{"op":"leader","slot":"{self._name}","leader":{self._signature},"grace":{self._grace}}}\n'
+            self._file = record.begin(self._runtime, self._name, run, who.encode())
         except OSError as error:
             tree.kill([pid])
             self._gate.result()
             os.waitpid(pid, 0)
-            why = f"the slot cannot write the run's record: {error.strerror}"
+            begun = error.errno == errno.EEXIST
+            why = f"the slot cannot write the run's record: {'it was begun before' if begun else error.strerror}"
             raise leader.Failed("record", error.errno, why) from None
 
     def _fail(self, failure: leader.Failed) -> None:
         line = failure.line(self._run or "", self._name)
-        self._record(record.EXIT, line)
+        if self._file is not None:
+            self._record(line)
+        else:
+            try:  # a run that was begun before keeps the record it has
+                self._file = record.begin(self._runtime, self._name, self._run or "", line)
+            except OSError as error:
+                self._complain(error)
         self._become_idle()
         self._answer_start(line)
+        self._tell(b"")
 
     def _pass_gate(self, command: leader.Command) -> None:
         """Exec has taken place, or has failed; then the child is gone, and libc or `_reap` has collected it."""
         number = self._gate.result()
         self._command = None
+        if self._watching:
+            self._poll.unregister(self._gate)
+            self._watching = False
+        elif not self._killing:
+            self._deadline = None
         if number:
-            return self._fail(command.failure(number))
-        return self._answer_start(record.encode({"op": "started", "run": self._run, "leader": self._identity}))
+            self._fail(command.failure(number))
+        else:
+            self._answer_start(f'{{"op":"started","run":"{self._run}","leader":{self._signature}}}\n'.encode())
 
     def _answer_start(self, line: bytes) -> None:
+        """To be told right after; a daemon that came in between hears it with its hello."""
         if self._daemon is not None and not self._greeted:
-            return self._greet()  # a daemon that came in between hears it this way
-        return self._tell(line)
+            self._greet()
+        else:
+            self._untold = line
 
     # -- the end ----------------------------------------------------------------------------------------------------
 
@@ -236,7 +268,7 @@ class Shim:
         else:
             signal.raise_signal(signal.SIGCHLD)
         if exit_line is not None:
-            self._record(record.EXIT, exit_line + b"}\n")
+            self._record(exit_line + b"}\n")
             self._state, self._deadline = _DRAINING, time.monotonic() + self._grace
             self._tell(exit_line + b"}\n")
         self._press_on()
@@ -254,12 +286,12 @@ class Shim:
         ).encode()
 
     def _drained(self, exit_line: bytes | None) -> None:
-        if exit_line is not None:  # the usual case: nothing was left, one record says both
-            line = exit_line + b',"drained":true}\n'
-            self._record(record.EXIT, line)
+        if exit_line is not None:  # the usual case: nothing was left, one line says both
+            silent = all(os.fstat(fd).st_size == 0 for fd in self._logs)
+            line = exit_line + (b',"drained":true,"silent":true}\n' if silent else b',"drained":true}\n')
         else:
             line = f'{{"op":"drained","run":"{self._run}"}}\n'.encode()
-            self._record(record.DRAINED, line)
+        self._record(line)
         self._become_idle()
         self._tell(line)
 
@@ -267,12 +299,23 @@ class Shim:
         self._state, self._leader, self._killing = _IDLE, 0, False
         self._warned.clear()
         self._deadline = None if self._daemon is not None else time.monotonic() + IDLE_FOR
+        for fd in self._logs:
+            os.close(fd)
+        self._logs = set()
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
 
-    def _record(self, kind: str, line: bytes) -> None:
+    def _record(self, line: bytes) -> None:
+        assert self._file is not None
         try:
-            record.write_first(self._runtime, self._run or "", kind, line)
-        except OSError as error:  # a full or removed runtime directory: the daemon is still told
-            os.write(2, f"slot {self._name}: no {kind} record of run {self._run}: {error}\n".encode())
+            record.write_line(self._file, line)
+        except OSError as error:
+            self._complain(error)
+
+    def _complain(self, error: OSError) -> None:
+        """A full or removed runtime directory. The daemon is still told."""
+        os.write(2, f"slot {self._name}: the record of run {self._run} is not whole: {error}\n".encode())
 
     def _press_on(self) -> None:
         """Something of the run is left: once the leader is gone it gets TERM, and after its grace KILL."""

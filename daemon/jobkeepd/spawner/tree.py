@@ -38,8 +38,10 @@ def children_of(thread: int) -> list[int]:
     except FileNotFoundError:  # a kernel without CONFIG_PROC_CHILDREN
         return _children_by_scan()
     try:
-        parts = iter(lambda: os.read(fd, 65536), b"")
-        return [int(pid) for pid in b"".join(parts).split()]
+        pids = os.read(fd, 4096)
+        if len(pids) > 3072:  # a page holds no more, to the last whole number
+            pids += b"".join(iter(lambda: os.read(fd, 65536), b""))
+        return [int(pid) for pid in pids.split()]
     finally:
         os.close(fd)
 
