@@ -14,23 +14,29 @@ from typing import Final
 
 _JOIN_S: Final = 0.5  # threads of an event loop that has just been closed need a moment
 _EFFORT: Final = 0.05  # at most this share of the time goes into looking at source files
+_GLANCE_S: Final = 0.005  # and they are looked at no more often
+_ENOUGH: Final = 4096
 
 
 class Hygiene:
     """Threads and children, compared with how it was before the first run."""
 
     def __init__(self) -> None:
+        self._tasks = _opened("/proc/self/task", os.O_DIRECTORY)
+        self._parent = -1
+        self._siblings: int | None = None
+        self._us = b"%d" % os.getpid()
         self.rebase()
 
     def rebase(self) -> None:
         """What there is now belongs to the worker or to modules it has imported."""
-        self._threads = _thread_count()
+        self._threads = self._thread_count()
         self._known = set(threading.enumerate())
 
     @property
     def threads_left(self) -> bool:
         """There are more threads than before."""
-        return _thread_count() > self._threads
+        return self._thread_count() > self._threads
 
     def clean(self) -> bool:
         """Nothing is left of the run: no thread, no child, and no orphan with our parent."""
@@ -40,15 +46,36 @@ class Hygiene:
                 thread.join(max(0.0, deadline - time.monotonic()))
             if self.threads_left:
                 return False
-        return not _has_children() and not _has_siblings()
+        return not _has_children() and not self._has_siblings()
+
+    def _thread_count(self) -> int:
+        """Threads of all languages where that can be told, else those of Python."""
+        return threading.active_count() if self._tasks is None else os.fstat(self._tasks).st_nlink - 2
+
+    def _has_siblings(self) -> bool:
+        """The parent is a shim, which adopts what a run leaves; ended processes do not count."""
+        parent = os.getppid()
+        if parent != self._parent:
+            if self._siblings is not None:
+                os.close(self._siblings)
+            self._parent, self._siblings = parent, _opened(f"/proc/{parent}/task/{parent}/children", 0)
+        if self._siblings is None:
+            return False
+        try:
+            listed = os.pread(self._siblings, _ENOUGH, 0)
+            if len(listed) == _ENOUGH:
+                listed = os.pread(self._siblings, _ENOUGH << 4, 0)
+        except OSError:
+            return False
+        children = listed.split()
+        return children != [self._us] and any(child != self._us and _lives(child.decode()) for child in children)
 
 
-def _thread_count() -> int:
-    """Threads of all languages where that can be told, else those of Python."""
+def _opened(path: str, flags: int) -> int | None:
     try:
-        return os.stat("/proc/self/task").st_nlink - 2
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC | flags)
     except OSError:
-        return threading.active_count()
+        return None
 
 
 def _has_children() -> bool:
@@ -58,22 +85,6 @@ def _has_children() -> bool:
     except ChildProcessError:
         return False
     return True
-
-
-def _has_siblings() -> bool:
-    """The parent is a shim, which adopts what a run leaves; ended processes do not count."""
-    parent, us = os.getppid(), str(os.getpid()).encode()
-    try:
-        descriptor = os.open(f"/proc/{parent}/task/{parent}/children", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        children = os.read(descriptor, 65536).split()
-    except OSError:
-        return False
-    finally:
-        os.close(descriptor)
-    return any(child != us and _lives(child.decode()) for child in children)
 
 
 def _lives(pid: str) -> bool:
@@ -121,7 +132,7 @@ class Sources:
             return True
         finally:
             end = time.monotonic()
-            self._next = end + (end - begin) / _EFFORT
+            self._next = end + max((end - begin) / _EFFORT, _GLANCE_S)
 
     def _is_library(self, name: str, path: str) -> bool:
         if name.partition(".")[0] == "jobkeep" or "site-packages" in path or "dist-packages" in path:

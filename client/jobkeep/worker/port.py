@@ -44,7 +44,7 @@ class WorkerPort:
         self._fence = order.fence
         self._seq = order.checkpoint_seq
         self._courier = courier
-        self._news = threading.Condition()
+        self._news: threading.Condition | None = None  # once a plain function has waited
         self._changed: anyio.Event | None = None
         self._waiting = 0
         self._held_back: ProgressContent | None = None
@@ -121,8 +121,10 @@ class WorkerPort:
 
     def announce(self) -> None:
         """Something that may be waited for has changed."""
-        with self._news:
-            self._news.notify_all()
+        news = self._news
+        if news is not None:  # else who waits will look at the state after this
+            with news:
+                news.notify_all()
         doorbell = self.doorbell
         if self._waiting and doorbell is not None:  # counted before the state is looked at
             doorbell.ring(self._pulse)
@@ -153,8 +155,10 @@ class WorkerPort:
             self._waiting -= 1
 
     def _wait(self, ready: Callable[[], bool], timeout_s: float | None = None) -> bool:
-        with self._news:
-            return self._news.wait_for(ready, timeout_s)
+        if (news := self._news) is None:
+            news = self._news = threading.Condition()
+        with news:
+            return news.wait_for(ready, timeout_s)
 
     def _is_durable(self, seq: int) -> bool:
         if self.durable_seq >= seq:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, Final
 
 import msgspec
@@ -12,6 +13,7 @@ from jobkeep.protocol.envelope import Call, Reply
 from jobkeep.protocol.worker import INTERFACE, FailedKeysReply, Order
 
 RETRIABLE: Final = frozenset({"StorageFull", "StorageFailed", "ShuttingDown", "Internal", "NotPermitted"})
+_MARK: Final = Raw(b"[0]")
 FENCED: Final = frozenset({"StaleToken", "UnknownWorker"})
 
 encode = msgspec.json.Encoder().encode
@@ -23,8 +25,16 @@ _decode_message = msgspec.json.Decoder(dict[str, Any]).decode
 
 def call(method: str, parameters: Struct, *, more: bool = False, oneway: bool = False) -> bytes:
     """A call, without its NUL."""
-    name = f"{INTERFACE.name}.{method}"
-    return encode(Call(name, Raw(encode(parameters)), more=more, oneway=oneway))
+    head, tail = _frame(method, more, oneway)
+    return head + encode(parameters) + tail
+
+
+@cache
+def _frame(method: str, more: bool, oneway: bool) -> tuple[bytes, bytes]:
+    """What comes before and after the parameters."""
+    whole = encode(Call(f"{INTERFACE.name}.{method}", _MARK, more=more, oneway=oneway))
+    head, _, tail = whole.partition(bytes(_MARK))
+    return head, tail
 
 
 def fault_of(reply: Reply) -> str | None:
