@@ -20,12 +20,24 @@ HOLDER = """
 import os, sys
 sys.path.insert(0, sys.argv[1])
 runtime = sys.argv[2]
-import gate, leader
+import gate, leader, record
 order = {"argv": ["touch", runtime + "/ran"], "env": {"PATH": "/usr/bin:/bin"}}
 command = leader.Command(order, leader.Base({}))
 gate = gate.Gate(runtime, "s1")
-print(gate.hold("a.1", command, 1, 2), flush=True)
-os.read(0, 1)
+child = gate.hold("a.1", command, 1, 2)
+print(child, flush=True)
+"""
+
+
+KILLED_IN_FRONT = """
+import signal
+os.kill(child, signal.SIGKILL)
+gate.open()
+print(gate.result(), os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+again = gate.hold("a.2", command, 1, 2)
+os.close(record.begin(runtime, "s1", "a.2", b'{"op":"leader"}\\n'))
+gate.open()
+print(gate.result(), os.waitstatus_to_exitcode(os.waitpid(again, 0)[1]))
 """
 
 
@@ -42,7 +54,7 @@ def runtime() -> Iterator[Path]:
 def test_past_the_gate_only_what_is_on_record_runs(runtime: Path, on_record: bool) -> None:
     """The process that held a child back is killed, and the gate opened by another one: the record decides."""
     with subprocess.Popen(
-        [sys.executable, "-I", "-S", "-c", HOLDER, str(FOLDER), str(runtime)],
+        [sys.executable, "-I", "-S", "-c", HOLDER + "os.read(0, 1)", str(FOLDER), str(runtime)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     ) as holder:
@@ -58,6 +70,19 @@ def test_past_the_gate_only_what_is_on_record_runs(runtime: Path, on_record: boo
 
     os.close(pidfd)
     assert (runtime / "ran").exists() == on_record
+
+
+def test_a_child_killed_in_front_of_the_gate_holds_nobody_up(runtime: Path) -> None:
+    """Opening the gate for it returns, and the next start works."""
+    said = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", HOLDER + KILLED_IN_FRONT, str(FOLDER), str(runtime)],
+        capture_output=True,
+        timeout=10,
+        check=True,
+    ).stdout
+
+    assert said.split()[1:] == [b"0", b"-9", b"0", b"0"]
+    assert (runtime / "ran").exists()
 
 
 @pytest.mark.parametrize(("torn", "writer"), [(b"", "shim"), (b'{"op":"exit","wri', "spawner")])

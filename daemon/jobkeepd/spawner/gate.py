@@ -3,7 +3,8 @@
 fork() would be the dearest part of a run: both sides copy, page by page, whatever they touch next. posix_spawn lends
 the memory to the child instead, but keeps its caller waiting until exec. So a second thread makes the call, and the
 child is held back by its own file actions: it opens one FIFO to say that it exists, and another one to wait. Once
-its identity is on record the main thread opens that one, too, and the child goes on to exec.
+its identity is on record the main thread opens that one, too, and the child goes on to exec. Opening a FIFO waits for
+the other side; where the child cannot come, the second thread takes its place.
 
 The record is what counts: the child's last action before exec is to open it, and without it there is no exec. So if
 this process dies with a child in front of the gate, whoever cleans up after it just opens the gate: the child either
@@ -15,7 +16,6 @@ from __future__ import annotations
 import _thread
 import ctypes
 import os
-import select
 import signal
 
 TYPE_CHECKING = False
@@ -48,6 +48,8 @@ class Gate:
         self._called.acquire()
         self._call: tuple[object, ...] = ()
         self._error = 0
+        self._opened = self._over = False
+        self._stand_ins: list[int] = []  # both ends of both FIFOs
         self._returned, self._say_returned = os.pipe2(os.O_CLOEXEC)
         self._attributes = ctypes.create_string_buffer(1024)  # larger than any libc's type
         _libc.posix_spawnattr_init(self._attributes)
@@ -59,6 +61,10 @@ class Gate:
         started.acquire()
         _thread.start_new_thread(self._make_calls, (started,))
         started.acquire()
+        try:
+            self._children: int | None = os.open(tree.list_of(self._thread), os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            self._children = None
 
     def fileno(self) -> int:
         """Readable once the child has passed exec, or cannot."""
@@ -74,33 +80,30 @@ class Gate:
         _open_in_child(actions, 1, os.fsencode(record.run_path(self._runtime, run)), os.O_RDONLY, 0)
         _libc.posix_spawn_file_actions_adddup2(actions, out, 1)
         _libc.posix_spawn_file_actions_adddup2(actions, err, 2)
-        here = os.open(self._here, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         self._call = (os.fsencode(command.path), command.argv, command.env)
+        self._opened = self._over = False
         self._called.release()
-        poll = select.poll()
-        poll.register(here, select.POLLIN)  # hangs up when its one writer moves on to the gate
-        poll.register(self._returned, select.POLLIN)
-        ready = [fd for fd, _ in poll.poll()]
-        os.close(here)
-        return None if self._returned in ready else self._child()
+        os.close(os.open(self._here, os.O_RDONLY | os.O_CLOEXEC))
+        return None if self._over else self._child()
 
     def open(self) -> None:
-        """Let the child go. It may be a moment short of the gate, or killed in front of it."""
-        while not (record.open_gate(self._gate) or self._has_returned()):
-            os.sched_yield()
+        """Let the child go: wait until it is in front of the gate, or dead."""
+        os.close(os.open(self._gate, os.O_WRONLY | os.O_CLOEXEC))
+        self._opened = True
 
     def result(self) -> int:
         """Wait for exec: 0, or its errno."""
         os.read(self._returned, 1)
+        for fd in self._stand_ins:
+            os.close(fd)
+        self._stand_ins.clear()
         _libc.posix_spawn_file_actions_destroy(self._actions)
         return self._error
 
-    def _has_returned(self) -> bool:
-        return bool(select.select([self._returned], [], [], 0)[0])
-
     def _child(self) -> int | None:
         """The child of the other thread. There is one: the slot was empty, and orphans go to the main thread."""
-        return next(iter(tree.children_of(self._thread)), None)
+        pids = os.pread(self._children, 64, 0) if self._children is not None else b""
+        return int(pids) if pids else next(iter(tree.children_of(self._thread)), None)
 
     def _make_calls(self, started: _thread.LockType) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())  # they are to wake the main thread
@@ -111,4 +114,7 @@ class Gate:
             self._called.acquire()
             path, argv, env = self._call
             self._error = _spawn(ctypes.byref(pid), path, self._actions, self._attributes, argv, env)
+            self._over = True
+            if not self._opened:  # the main thread must not wait for a child that will never come
+                self._stand_ins.extend(os.open(path, os.O_RDWR | os.O_CLOEXEC) for path in (self._here, self._gate))
             os.write(self._say_returned, b"\n")

@@ -77,9 +77,13 @@ class Command:
 
 def _encode(env: dict[str, str]) -> dict[str, bytes] | None:
     """Name -> NAME=value, or None if one of them cannot be a variable."""
-    if any(not name or "=" in name or "\0" in name or "\0" in value for name, value in env.items()):
-        return None
-    return {name: os.fsencode(f"{name}={value}") for name, value in env.items()}
+    encoded = {}
+    for name, value in env.items():
+        pair = f"{name}={value}"
+        if not name or "=" in name or "\0" in pair:
+            return None
+        encoded[name] = pair.encode("utf-8", "surrogateescape")
+    return encoded
 
 
 def open_logs(order: dict[str, Any]) -> tuple[int, int]:

@@ -31,11 +31,16 @@ def children() -> list[int]:
     return [pid for thread in os.listdir("/proc/self/task") for pid in children_of(int(thread))]
 
 
+def list_of(thread: int) -> str:
+    """The file that lists them; a kernel without CONFIG_PROC_CHILDREN has none."""
+    return f"/proc/self/task/{thread}/children"
+
+
 def children_of(thread: int) -> list[int]:
     """The children that a thread of this process has made; the main one has the adopted, too."""
     try:
-        fd = os.open(f"/proc/self/task/{thread}/children", os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:  # a kernel without CONFIG_PROC_CHILDREN
+        fd = os.open(list_of(thread), os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
         return _children_by_scan()
     try:
         pids = os.read(fd, 4096)
