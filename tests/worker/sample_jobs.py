@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -171,3 +172,23 @@ def touched() -> bool:
 
 
 leftover: list[Any] = []
+
+kept: ContextVar[str] = ContextVar("kept", default="nothing")
+
+
+async def keep_in_context() -> str:
+    before = kept.get()
+    kept.set("something")
+    return before
+
+
+async def cancel_all() -> None:
+    for task in asyncio.all_tasks():
+        task.cancel()
+
+
+async def cancel_own() -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+    await asyncio.sleep(3600)

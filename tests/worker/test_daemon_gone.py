@@ -159,3 +159,28 @@ def test_a_daemon_that_does_not_answer_is_left(daemon: FakeDaemon, start: Callab
     finish = daemon.finish_of("sample:items", number=13)
     assert finish["result"] == {"ok": 10, "failed": 3}
     assert len(daemon.attached) > 1
+
+
+def test_ends_that_were_acknowledged_are_not_said_again(daemon: FakeDaemon, worker: Worker) -> None:
+    """Although nobody had read that when the daemon went away."""
+    orders = [daemon.order("sample:add", a=n) for n in range(20)]
+    daemon.wait("Finish", orders[-1])
+    daemon.vanish()
+    daemon.reports.clear()
+    daemon.open()
+    assert daemon.finish_of("sample:add", a=1)["result"] == 2
+    assert len(daemon.reports) == 1
+    assert daemon.attached[-1].get("run") is None
+    assert list(worker.spool.iterdir()) == []
+
+
+def test_an_end_that_nobody_acknowledges_is_said_again(
+    daemon: FakeDaemon, start: Callable[..., Worker]
+) -> None:
+    """Also while the worker is busy with short runs."""
+    daemon.silent = {"Finish"}
+    start(reply_s=0.2, backoff_limit_s=0.05)
+    daemon.finish_of("sample:add", a=1)
+    daemon.until(lambda: len(daemon.attached) > 1, "second attach")
+    daemon.silent = set()
+    daemon.wait("Finish", "j1.1", number=2)

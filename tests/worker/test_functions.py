@@ -124,3 +124,27 @@ def test_failed_items_are_asked_for_page_by_page(daemon: FakeDaemon) -> None:
     assert finish["result"] == {"ok": 100 + 1125, "failed": 375}
     pages = [report.get("after", 0) for name, report in daemon.reports if name == "FailedKeys"]
     assert pages == [0, 1000]
+
+
+def test_async_runs_share_a_loop_and_nothing_else(daemon: FakeDaemon) -> None:
+    """A context variable is as it was; who cancels all tasks harms no run but itself."""
+    results = [daemon.finish_of("sample:keep_in_context").get("result") for _ in range(3)]
+    assert results == ["nothing"] * 3
+    for _ in range(2):
+        assert daemon.finish_of("sample:cancel_all")["outcome"] == "succeeded"
+        assert daemon.finish_of("sample:add_async", a=1)["result"] == 2
+        assert "cancelled its own task" in daemon.finish_of("sample:cancel_own")["error"]["message"]
+        assert daemon.finish_of("sample:keep_in_context")["result"] == "nothing"
+
+
+def test_runs_that_share_their_output_files_do_not_share_output(daemon: FakeDaemon) -> None:
+    """The daemon renames a file that has something in it; the next run gets a new one."""
+    paths = {stream: str(daemon.directory / f"seat.{stream}") for stream in ("stdout", "stderr")}
+    for number in range(3):
+        daemon.wait("Finish", daemon.send_run("sample:add", {"a": 1}, **paths))
+        daemon.wait("Finish", daemon.send_run("sample:talk", {}, **paths))
+        kept = (daemon.directory / "seat.stdout").rename(daemon.directory / f"kept.{number}")
+        (daemon.directory / "seat.stderr").rename(daemon.directory / f"complaints.{number}")
+        assert kept.read_bytes().count(b"first") == 1
+    daemon.wait("Finish", daemon.send_run("sample:add", {"a": 1}, **paths))
+    assert (daemon.directory / "seat.stdout").read_bytes() == b""

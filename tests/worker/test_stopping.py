@@ -78,3 +78,15 @@ def test_a_run_stopped_before_it_begins_is_not_begun(daemon: FakeDaemon) -> None
     (daemon.directory / "gate").touch()
     assert daemon.wait("Finish", second)["outcome"] == "cancelled"
     assert daemon.output(second) == b""
+
+
+def test_a_stop_reaches_a_run_after_many_short_ones(daemon: FakeDaemon) -> None:
+    """Whichever thread reads the orders at that moment."""
+    for turn in range(10):
+        for number in range(turn):
+            daemon.order("sample:add" if number % 2 else "sample:add_async", a=number)
+        run = waiting(daemon, "sample:wait_for_ever")
+        begin = time.monotonic()
+        daemon.stop(run)
+        assert daemon.wait("Finish", run)["outcome"] == "cancelled"
+        assert time.monotonic() - begin < 1

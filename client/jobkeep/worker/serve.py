@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from contextvars import copy_context
 from typing import Any, NoReturn
 
 import anyio
-from anyio import CancelScope, create_task_group, get_running_tasks
+from anyio import CancelScope, create_task_group
 from msgspec import Struct
 
 from jobkeep.protocol.worker import FinishParameters
@@ -51,6 +53,8 @@ class Server:
         self._served = 0
         self._leaving = False
         self._loop_runs: Begun | None = None
+        self._unsettled: Ending | None = None  # of the run in whose loop something is left
+        self._upcoming: Begun | None = None
 
     def serve(self) -> int:
         """Until there is nothing more to do here; the exit code."""
@@ -105,35 +109,61 @@ class Server:
     def _run_loop(self, begun: Begun) -> Begun | None:
         """Run it and the async runs after it in one event loop; the next run, which is no async one."""
         self._loop_runs = begun
-        try:
-            unsettled, upcoming = anyio.run(self._in_loop)
-        except BaseException as error:  # noqa: BLE001 - a task that a job has left behind may end the loop
-            unsettled, upcoming = raised(error, self._loop_runs.run.stop_reason), None
+        self._upcoming = None
+        unsettled = self._serve_loop()
         if unsettled is None:
-            return upcoming
+            return self._upcoming
         self._settle(self._loop_runs, unsettled)
         return self._begin_next()
 
-    async def _in_loop(self) -> tuple[Ending | None, Begun | None]:
+    def _serve_loop(self) -> Ending | None:
+        self._unsettled = None
+        try:
+            anyio.run(self._in_loop)
+        except asyncio.CancelledError as error:  # of all tasks, by the job
+            return self._unsettled or raised(error, None)
+        except BaseException as error:  # noqa: BLE001 - a task that a job has left behind may end the loop
+            return raised(error, self._loop_runs.run.stop_reason if self._loop_runs else None)
+        return self._unsettled
+
+    async def _in_loop(self) -> None:
         """Leaves the loop when something is left in it: closing it ends the tasks and threads of a run."""
-        begun = self._loop_runs
-        assert begun is not None
-        unsettled: Ending | None = None
-        upcoming: Begun | None = begun
+        host = asyncio.current_task()
+        assert host is not None
+        assert self._loop_runs is not None
+        self._host = host
+        self._loop_done = asyncio.get_running_loop().create_future()
+        self._context = copy_context()
         async with create_task_group() as group:
             group.start_soon(self._doorbell.serve, name="jobkeep doorbell")
-            tasks = len(get_running_tasks())
-            while upcoming is not None and upcoming.is_async:
-                self._loop_runs = begun = upcoming
-                ending = await _await(begun, self._doorbell)
-                if len(get_running_tasks()) > tasks or self._hygiene.threads_left:
-                    unsettled = ending
-                    break
-                self._settle(begun, ending)
-                # Waiting for the next run blocks the loop: nothing else is in it.
-                upcoming = self._begin_next()
+            self._spawn(self._loop_runs)
+            self._tasks = len(asyncio.all_tasks())
+            await self._loop_done
             group.cancel_scope.cancel()
-        return unsettled, upcoming
+
+    def _spawn(self, begun: Begun) -> None:
+        """Run the function in a task and a context of its own."""
+        self._loop_runs = begun
+        self._task = asyncio.get_running_loop().create_task(
+            self._run_async(begun), name=begun.run.order.run, context=self._context.copy()
+        )
+
+    async def _run_async(self, begun: Begun) -> None:
+        """One run; it starts the next one itself, so that the loop turns once a run."""
+        ending = await _await(begun, self._doorbell)
+        host = self._host
+        if host.done() or host.cancelling() or self._hygiene.threads_left or len(asyncio.all_tasks()) > self._tasks:
+            self._unsettled = ending
+        else:
+            self._settle(begun, ending)
+            # Waiting for the next run blocks the loop: nothing else is in it.
+            upcoming = self._begin_next()
+            if upcoming is not None and upcoming.is_async:
+                self._spawn(upcoming)
+                return
+            self._upcoming = upcoming
+        if not self._loop_done.done():
+            self._loop_done.set_result(None)
 
     # Afterwards
 
@@ -164,29 +194,20 @@ class Server:
 
 
 async def _await(begun: Begun, doorbell: Doorbell) -> Ending:
-    """Run the function in a task of its own, which a request to stop cancels."""
+    """Run the function in a scope, which a request to stop cancels."""
     run = begun.run
-    endings: list[Ending] = []
-
-    async def body() -> None:
+    try:
         with CancelScope() as scope:
             run.enter_loop(doorbell, scope)
-            try:
-                endings.append(returned(await _invoke(begun, JobContext)))
-            except anyio.get_cancelled_exc_class():
-                raise
-            except BaseException as error:  # noqa: BLE001 - whatever a job raises is its end, never ours
-                endings.append(raised(error, run.stop_reason))
-            finally:
-                run.leave()
-
-    async with create_task_group() as group:
-        group.start_soon(body, name=run.order.run)
-    if endings:
-        return endings[0]
-    if run.stop_reason is not None:
-        return stopped(run.stop_reason)
-    return refused("asyncio.CancelledError", "the function has cancelled its own task")
+            return returned(await _invoke(begun, JobContext))
+    except asyncio.CancelledError:
+        if run.stop_reason is None:
+            return refused("asyncio.CancelledError", "the function has cancelled its own task")
+    except BaseException as error:  # noqa: BLE001 - whatever a job raises is its end, never ours
+        return raised(error, run.stop_reason)
+    finally:
+        run.leave()
+    return stopped(run.stop_reason or "cancelled")
 
 
 def _invoke(begun: Begun, context: Callable[[Any, Any], object]) -> Any:
