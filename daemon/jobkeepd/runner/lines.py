@@ -12,16 +12,18 @@ import msgspec
 from jobkeepd.latch import Latch
 
 Heed = Callable[["Lines", dict[str, Any]], None]
+_BUFFER = 16384
 _encoder = msgspec.json.Encoder()
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
-class Lines(asyncio.Protocol):
+class Lines(asyncio.BufferedProtocol):
     """One connection. Each message is passed on as soon as it is here, in the same turn of the loop as its bytes."""
 
     def __init__(self, heed: Heed) -> None:
         self._heed = heed
         self._unfinished = b""
+        self._buffer = memoryview(bytearray(_BUFFER))  # reused: a fresh one costs more than what comes in it
         self._greeted: Latch[bool] = Latch()
         self._lost: Latch[None] = Latch()
 
@@ -57,8 +59,11 @@ class Lines(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
-    def data_received(self, data: bytes) -> None:
-        *lines, self._unfinished = (self._unfinished + data).split(b"\n")
+    def get_buffer(self, hint: int) -> memoryview:
+        return self._buffer
+
+    def buffer_updated(self, count: int) -> None:
+        *lines, self._unfinished = (self._unfinished + self._buffer[:count]).split(b"\n")
         for line in lines:
             self._heed(self, decode(line))
         if lines:
