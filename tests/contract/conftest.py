@@ -38,7 +38,7 @@ async def store(flavour: tuple[str, str], heard: Heard, tmp_path: Path) -> Async
         made = MemoryStore(heard.on_entries, heard.on_failure)
     else:
         keep = 0 if kind == "sqlite_uncached" else 2000
-        made = await SqliteStore.open(tmp_path / "db", heard.on_entries, heard.on_failure, keep=keep)
+        made = await SqliteStore.open(tmp_path / "db", heard.on_entries, heard.on_failure, keep=keep, long_wal=False)
     try:
         yield made
     finally:

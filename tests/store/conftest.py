@@ -30,7 +30,7 @@ async def open_store(tmp_path: Path, heard: Heard) -> AsyncIterator[Open]:
     opened: list[SqliteStore] = []
 
     async def open_it(path: Path | None = None, **options: Any) -> SqliteStore:
-        options = {"on_entries": heard.on_entries, "on_failure": heard.on_failure, **options}
+        options = {"on_entries": heard.on_entries, "on_failure": heard.on_failure, "long_wal": False, **options}
         store = await SqliteStore.open(path or tmp_path / "db", **options)
         opened.append(store)
         return store

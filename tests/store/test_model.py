@@ -59,7 +59,7 @@ class StoreMachine(RuleBasedStateMachine):
         """With little in memory, nearly every job is read back from its row."""
         self.keep = keep
         path = Path(self.directory.name) / "db"
-        opened = SqliteStore.open(path, self.heard.on_entries, self.heard.on_failure, keep=keep)
+        opened = SqliteStore.open(path, self.heard.on_entries, self.heard.on_failure, keep=keep, long_wal=False)
         self.store = self.runner.run(opened)
 
     def teardown(self) -> None:
@@ -77,7 +77,7 @@ class StoreMachine(RuleBasedStateMachine):
         return RunRef(job.id, (job.run.number if job.run else 1), job.fence + off)
 
     def _draw(self, data: st.DataObject) -> Change:
-        self.clock += data.draw(st.sampled_from([0.0, 0.25, 10.0]))
+        self.clock += data.draw(st.sampled_from([0.0, 0.25, 10.0, 10.0, -7.0]))  # clocks are set back, too
         deeds = _DEEDS if self.made <= 8 else _DEEDS[1:]  # with few jobs, each gets far
         kind = data.draw(st.sampled_from(deeds)) if self.made else "submit"
         if kind == "submit":
@@ -191,7 +191,15 @@ class StoreMachine(RuleBasedStateMachine):
 
     async def _same(self) -> None:
         store, model = self.store, self.model
-        for where in (JobFilter(), JobFilter(states=("queued", "failed"), limit=3), JobFilter(labels=(("team", "x"),))):
+        since = self.clock - 12
+        for where in (
+            JobFilter(),
+            JobFilter(states=("queued", "failed"), limit=3),
+            JobFilter(labels=(("team", "x"),)),
+            JobFilter(queue="default", before=self.made),
+            JobFilter(since=since),
+            JobFilter(since=since, queue="night"),
+        ):
             assert await store.list(where) == await model.list(where)
         assert await store.counts() == await model.counts()
         assert await store.open_runs() == await model.open_runs()
@@ -200,6 +208,7 @@ class StoreMachine(RuleBasedStateMachine):
         assert self.heard.entries == self.model_heard.entries == await store.entries(0, 10_000)
         for job in self._jobs():
             assert store.cached(job.id) in (job, None)
+            assert await store.history(job.id) == await model.history(job.id)
             assert await store.runs(job.id) == await model.runs(job.id)
             assert await store.checkpoint(job.id) == await model.checkpoint(job.id)
             assert await store.failed_items(job.id, 0, 99) == await model.failed_items(job.id, 0, 99)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from inspect import signature
+from threading import get_ident
 from typing import Any
 
 import aiosqlite
@@ -12,7 +13,7 @@ import pytest
 from contract.deeds import claim, new, start, submit
 from jobkeepd.core.model import Job, Run
 from jobkeepd.store.snapshots import Snapshots
-from jobkeepd.store.writer import in_thread
+from jobkeepd.store.writer import in_thread, post
 from store.conftest import Open
 
 
@@ -64,9 +65,18 @@ async def test_a_job_that_has_left_memory_is_read_back_and_goes_on(open_store: O
 
 
 @pytest.mark.anyio
-async def test_the_private_call_of_aiosqlite_is_as_we_know_it() -> None:
-    """One function, run with the raw connection in the connection's own thread."""
+async def test_the_private_calls_of_aiosqlite_are_as_we_know_them() -> None:
+    """One function, run with the raw connection in the connection's own thread, in turn, awaited or not."""
     async with aiosqlite.connect(":memory:") as connection:
         assert list(signature(connection._execute).parameters) == ["fn", "args", "kwargs"]
-        raw = await in_thread(connection, lambda conn: conn)
+        threads: list[int] = []
+
+        def broken() -> None:
+            threads.append(get_ident())
+            raise RuntimeError("nobody is told")
+
+        post(connection, broken)
+        raw = await in_thread(connection, lambda conn: (conn, threads.append(get_ident()))[0])
         assert isinstance(raw, sqlite3.Connection)
+        assert len(threads) == 2
+        assert threads[0] == threads[1] != get_ident()

@@ -70,6 +70,7 @@ class SqlLedger:
         self._seen: dict[str, float] = {}
         self._untold: set[str] = set()  # jobs whose row does not know their newest entry
         self._entry_rows: list[tuple[Any, ...]] = []
+        self._results: dict[int, Raw | None] = {}
 
     def mark(self) -> Mark:
         return Mark(len(self.entries), dict(self.changed), self.counts.copy(), self._next_job)
@@ -83,13 +84,14 @@ class SqlLedger:
 
     def flush(self) -> None:
         """Write jobs and journal so far. Raises StaleToken where a row is not what its change was made for."""
-        if not (self._new or self._stored or self._entry_rows):
+        if not (self._new or self._stored or self._entry_rows or self._results):
             return
         try:
             self._insert_new()
             if self._entry_rows:  # before the updates: an entry finds its predecessor in the job's row
                 self._conn.executemany(rows.INSERT_ENTRY, self._entry_rows)
             self._update()
+            self._save_results()
         except BaseException:
             self.writes += 1  # the change that made us write may not be the one to blame
             raise
@@ -126,6 +128,14 @@ class SqlLedger:
             if self._conn.executemany(sql, many).rowcount != len(many):
                 runs = [f"{job.id}.{job.run.number if job.run else 0}" for job in self._stored.values()]
                 raise StaleToken(", ".join(runs))
+
+    def _save_results(self) -> None:
+        kept = [(seq, bytes(result)) for seq, result in self._results.items() if result is not None]
+        gone = [(seq,) for seq, result in self._results.items() if result is None]
+        if kept:
+            self._conn.executemany("INSERT OR REPLACE INTO result (job_seq, data) VALUES (?, ?)", kept)
+        if gone:
+            self._conn.executemany("DELETE FROM result WHERE job_seq = ?", gone)
 
     def committed(self) -> None:
         self._next_entry += len(self.entries)
@@ -239,11 +249,8 @@ class SqlLedger:
         self._write("DELETE FROM failed_item WHERE job_seq = ?", (job.seq,))
 
     def save_result(self, job: Job, result: Raw | None) -> None:
-        if result is None:
-            self._write("DELETE FROM result WHERE job_seq = ?", (job.seq,))
-        else:
-            sql = "INSERT OR REPLACE INTO result (job_seq, data) VALUES (?, ?)"
-            self._write(sql, (job.seq, bytes(result)))
+        self.writes += 1
+        self._results[job.seq] = result
 
     def log(
         self, kind: str, at: float, job: Job | None = None, run: int | None = None,

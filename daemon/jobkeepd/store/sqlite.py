@@ -23,7 +23,7 @@ from jobkeepd.store.schema import MIGRATIONS
 from jobkeepd.store.snapshots import Snapshots
 from jobkeepd.store.sql_ledger import SqlLedger
 from jobkeepd.store.transactions import Committed, Transactions
-from jobkeepd.store.writer import Writer, connect, in_thread
+from jobkeepd.store.writer import Writer, connect, in_thread, post
 
 _T = TypeVar("_T")
 
@@ -36,12 +36,15 @@ class SqliteStore:
         opened: opening.Opened,
         connections: tuple[aiosqlite.Connection, aiosqlite.Connection, aiosqlite.Connection],
         snapshots: Snapshots,
-        writer: Writer,
+        transactions: Transactions,
+        on_entries: Callable[[list[Entry]], None],
+        on_failure: Callable[[Exception], None],
     ) -> None:
         self._opened = opened
         self._main, self._reader, self._user = connections
         self._snapshots = snapshots
-        self._writer = writer
+        self._on_entries = on_entries
+        self._writer = Writer(self._main, transactions, self._publish, on_failure)
         self._counts = Counter(opened.counts)
         self._last_seq = opened.next_entry - 1
 
@@ -54,8 +57,10 @@ class SqliteStore:
         *,
         keep: int = 2000,
         migrations: Sequence[Sequence[str]] = MIGRATIONS,
+        long_wal: bool = True,
     ) -> SqliteStore:
         """Open, and make or upgrade where needed. `keep`: how many ended or waiting jobs stay in memory.
+        `long_wal`: extend the WAL first, for faster commits; it costs a write of 8 MiB.
 
         `on_entries` gets the journal entries of each commit, in the order of seq, before anybody is answered.
         `on_failure` gets the error after which the store accepts nothing more, and unexpected ones of `send`.
@@ -82,18 +87,17 @@ class SqliteStore:
                 raise opening.as_store_error(path, error) from error
             raise
         main, reader, user = connections
-        writer = Writer(main, transactions, on_failure)
-        store = cls(opened, (main, reader, user), snapshots, writer)
-        writer.start(partial(store._publish, on_entries))
-        return store
+        if long_wal:
+            post(main, partial(opening.extend_wal, path))  # nobody has to wait for it
+        return cls(opened, (main, reader, user), snapshots, transactions, on_entries, on_failure)
 
-    def _publish(self, on_entries: Callable[[list[Entry]], None], done: Committed) -> None:
+    def _publish(self, done: Committed) -> None:
         self._snapshots.update(done.changed.values())
         for lane, difference in done.counts.items():
             self._counts[lane] += difference
         if done.entries:
             self._last_seq = done.entries[-1].seq
-            on_entries(done.entries)
+            self._on_entries(done.entries)
 
     @property
     def epoch(self) -> int:

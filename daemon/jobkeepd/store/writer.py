@@ -1,4 +1,8 @@
-"""Group commit: what arrives during one transaction goes into the next, all of it, in one thread hop."""
+"""Group commit: what arrives during one transaction goes into the next, all of it, in one thread hop.
+
+No task stands between a change and its commit: the first change to arrive has the batch posted at the loop's next
+turn, and the answer to a batch posts the next.
+"""
 
 from __future__ import annotations
 
@@ -28,101 +32,112 @@ async def connect(path: Path, *, readonly: bool = False) -> aiosqlite.Connection
 async def in_thread(connection: aiosqlite.Connection, run: Callable[[sqlite3.Connection], _T]) -> _T:
     """`run` with the sqlite3 connection, in the thread that owns it.
 
-    The one private call into aiosqlite: its public ones take a thread hop for each statement, which would be
-    hundreds for one batch. pyproject.toml holds aiosqlite to a minor version.
+    This and `post` are the private calls into aiosqlite: its public ones take a thread hop for each statement,
+    which would be hundreds for one batch. pyproject.toml holds aiosqlite to a minor version.
     """
     result: _T = await connection._execute(run, connection._conn)  # type: ignore[no-untyped-call]
     return result
 
 
+def post(connection: aiosqlite.Connection, run: Callable[[], object]) -> None:
+    """`run` in the connection's thread, in turn. Nobody is told of its end: it has to tell of all, its errors too."""
+    connection._tx.put_nowait((None, run))
+
+
 class Writer:
-    """Owns the queue of changes and the one task that commits them."""
+    """Owns the changes that wait, and commits them, one batch at a time."""
 
     def __init__(
         self,
         connection: aiosqlite.Connection,
         transactions: Transactions,
+        publish: Callable[[Committed], None],
         on_failure: Callable[[Exception], None],
     ) -> None:
         self._connection = connection
         self._transactions = transactions
         self._on_failure = on_failure
-        self._publish: Callable[[Committed], None] = lambda done: None
-        self._pending: Batch = []
-        self._wake = asyncio.Event()
-        self._refusal: StoreError | None = None
-        self._closing = False
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self, publish: Callable[[Committed], None]) -> None:
         self._publish = publish
-        self._task = asyncio.get_running_loop().create_task(self._write_forever(), name="store writer")
+        self._loop = asyncio.get_running_loop()
+        self._pending: Batch = []
+        self._busy = False  # a batch is on its way, or about to be
+        self._idle: asyncio.Future[None] | None = None  # awaited by `stop`
+        self._refusal: StoreError | None = None
 
     async def submit(self, change: Change) -> Any:
         """Cancelling the caller leaves the change where it is: it is committed, and nobody is told."""
         if self._refusal is not None:
             raise self._refusal
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._pending.append((change, future))
-        self._wake.set()
+        future: asyncio.Future[Any] = self._loop.create_future()
+        self._accept(change, future)
         return await future
 
     def send(self, change: Change) -> None:
         if self._refusal is None:
-            self._pending.append((change, None))
-            self._wake.set()
+            self._accept(change, None)
+
+    def _accept(self, change: Change, future: asyncio.Future[Any] | None) -> None:
+        self._pending.append((change, future))
+        if not self._busy:
+            self._busy = True
+            self._loop.call_soon(self._next)  # after all that this turn of the loop has to say
 
     async def stop(self) -> bool:
         """Commit what is waiting, accept nothing more; whether all went well."""
         broken = self._refusal is not None
         self._refusal = self._refusal or StoreError("the store is closed")
-        self._closing = True
-        self._wake.set()
-        if self._task is not None:
-            await self._task
+        if self._busy:
+            self._idle = self._loop.create_future()
+            await self._idle
         return not broken and not isinstance(self._refusal, StorageFailed)
 
-    async def _write_forever(self) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._pending:
-                batch, self._pending = self._pending, []
-                await self._commit(batch)
-            if self._closing:
-                return
+    def _next(self) -> None:
+        """Post what is waiting, if anything is."""
+        batch, self._pending = self._pending, []
+        self._busy = bool(batch)
+        if batch:
+            post(self._connection, lambda: self._commit(batch))
+        elif self._idle is not None:
+            self._idle.set_result(None)
 
-    async def _commit(self, batch: Batch) -> None:
-        loop = asyncio.get_running_loop()
-        changes = [change for change, _ in batch]
-
-        def commit(_: sqlite3.Connection) -> None:
-            done = self._transactions.run(changes)
-            # straight from the thread: through this task, the answers would come a turn of the loop later
-            loop.call_soon_threadsafe(self._answer, batch, done)
-
+    def _commit(self, batch: Batch) -> None:
+        """In the connection's thread."""
         try:
-            await in_thread(self._connection, commit)
-        except Exception as error:  # noqa: BLE001 - whatever it is, no transaction may follow it
+            done = self._transactions.run([change for change, _ in batch])
+        except BaseException as error:  # noqa: BLE001 - whatever it is, no transaction may follow it
+            self._loop.call_soon_threadsafe(self._break, error, batch)
+        else:
+            self._loop.call_soon_threadsafe(self._answer, batch, done)
+
+    def _break(self, error: BaseException, batch: Batch) -> None:
+        try:
             self._fail(error, batch)
+        finally:
+            self._next()
 
     def _answer(self, batch: Batch, done: Committed) -> None:
         try:
             self._publish(done)
         except Exception as error:  # noqa: BLE001 - a listener that missed a commit is as bad as a failed one
-            self._fail(error, batch)
+            self._break(error, batch)
             return
-        for (change, future), outcome in zip(batch, done.outcomes, strict=True):
-            if future is None:
-                if isinstance(outcome, Exception) and not _too_late(change, outcome):
-                    self._on_failure(outcome)
-            elif not future.done():  # a cancelled waiter has left
-                if isinstance(outcome, Exception):
-                    future.set_exception(outcome)
-                else:
-                    future.set_result(outcome)
+        try:
+            for (change, future), outcome in zip(batch, done.outcomes, strict=True):
+                self._tell(change, future, outcome)
+        finally:
+            self._loop.call_soon(self._next)  # after those who were told: they may have more to ask
 
-    def _fail(self, error: Exception, batch: Batch) -> None:
+    def _tell(self, change: Change, future: asyncio.Future[Any] | None, outcome: Any) -> None:
+        if future is None:
+            if isinstance(outcome, Exception) and not _too_late(change, outcome):
+                self._on_failure(outcome)
+        elif not future.done():  # a cancelled waiter has left
+            if isinstance(outcome, Exception):
+                future.set_exception(outcome)
+            else:
+                future.set_result(outcome)
+
+    def _fail(self, error: BaseException, batch: Batch) -> None:
         """Nothing is known of this batch, and after it nothing is accepted."""
         broken = StorageFailed(f"the store's writer broke: {error!r}")
         failure = error if isinstance(error, StorageFailed) else broken
