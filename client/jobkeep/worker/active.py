@@ -1,4 +1,4 @@
-"""One run under way, as the link thread sees it: how a request to stop reaches it, and its signs of life."""
+"""One run under way, as the thread at the helm sees it: how a request to stop reaches it, and its signs of life."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jobkeep.worker.port import LEASE_LOST, WorkerPort
 
 
 class ActiveRun:
-    """`enter_loop` and `leave` belong to the main thread, which runs the job; the rest to the link thread."""
+    """`enter_loop` and `leave` belong to the main thread, which runs the job; the rest to the thread at the helm."""
 
     def __init__(self, order: RunOrder, courier: Courier, attention_s: float) -> None:
         self.order = order

@@ -1,4 +1,4 @@
-"""Lets the link thread call functions in the event loop of a job, without ever waiting for that loop."""
+"""Lets another thread call functions in the event loop of a job, without ever waiting for that loop."""
 
 from __future__ import annotations
 

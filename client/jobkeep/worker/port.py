@@ -29,7 +29,7 @@ PAGE: Final = 1000
 class WorkerPort:
     """Implements AsyncPort and BlockingPort for one run. `announce` makes those who wait look again.
 
-    `refused` and `fenced` are set by the link thread: the daemon does not take a checkpoint, or not this run.
+    `refused` and `fenced` are set by the thread at the helm: the daemon does not take a checkpoint, or not this run.
     """
 
     def __init__(self, order: RunOrder, courier: Courier) -> None:
@@ -117,7 +117,7 @@ class WorkerPort:
             pages.add(page[0])
         return pages.keys
 
-    # For the link thread
+    # For the thread at the helm
 
     def announce(self) -> None:
         """Something that may be waited for has changed."""
