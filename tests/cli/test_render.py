@@ -185,7 +185,8 @@ def test_show_tells_everything_in_order() -> None:
         job__spec={"function": "crm.tasks:refresh", "arguments": {"path": "leads.csv"}, "retries": 3, "cwd": "/srv"},
         job__progress={"done": 228, "total": 360, "tallies": {"failed": 11, "added": 217}, "failed_items": 11},
         job__checkpoint={"seq": 45, "at": "2026-03-01T11:56:30Z"}, job__labels={"client": "acme"},
-        job__actions={"cancel": {"allowed": False, "reason": "it has ended"}, "resume": {"allowed": True}},
+        job__actions={"cancel": {"allowed": False, "reason": "it has ended"}, "resume": {"allowed": True},
+                      "resume_failed_items": {"allowed": True}},
     )  # fmt: skip
     items = [{"key": "row-7", "error": {"type": "ValueError", "message": "no e-mail"}}]
 

@@ -164,7 +164,8 @@ def job(id: str = "abc12345", **fields: Any) -> Parameters:
         "labels": {}, "key": None, "lock": None, "priority": 0, "attempt": 1, "runs": [],
         "created_at": "2026-01-01T00:00:00Z", "started_at": None, "ended_at": None, "due_at": None,
         "elapsed_s": None, "progress": {}, "checkpoint": None, "heartbeat_age_s": None, "stuck_for_s": None,
-        "outcome": None, "actions": {"cancel": allowed, "resume": allowed, "restart": allowed},
+        "outcome": None,
+        "actions": {"cancel": allowed, "resume": allowed, "resume_failed_items": allowed, "restart": allowed},
         "spec": {"command": ["sleep", "1"]},
     } | fields  # fmt: skip
 

@@ -65,12 +65,13 @@ def test_the_view_of_an_ended_job_does_not_depend_on_the_time(state: str) -> Non
 @pytest.mark.parametrize("state", STATES)
 def test_actions_are_what_the_lifecycle_allows(state: str) -> None:
     """And a refused one has its reason."""
-    actions = actions_in(state)  # type: ignore[arg-type]
-
-    for verb in ("cancel", "resume", "restart"):
-        action = getattr(actions, verb)
-        assert action.allowed == (advance(state, verb) is not None)  # type: ignore[arg-type]
-        assert action.allowed == (action.reason is None)
+    for has_failed_items in (False, True):
+        actions = actions_in(state, has_failed_items)  # type: ignore[arg-type]
+        for verb in ("cancel", "resume", "restart"):
+            action = getattr(actions, verb)
+            assert action.allowed == (advance(state, verb) is not None)  # type: ignore[arg-type]
+            assert action.allowed == (action.reason is None)
+        assert actions.resume_failed_items.allowed == (state in ENDED_STATES and has_failed_items)
 
 
 @pytest.mark.parametrize(

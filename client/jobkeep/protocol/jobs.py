@@ -107,6 +107,7 @@ class Action(Struct, frozen=True):
 class Actions(Struct, frozen=True):
     cancel: Action
     resume: Action
+    resume_failed_items: Action
     restart: Action
 
 

@@ -9,9 +9,9 @@ from msgspec import Struct
 
 from jobkeep.protocol.vocabulary import ENDED_STATES, JobState
 
-# What can happen to a job. The first four are people's wishes, the others facts.
+# What can happen to a job. The first ones, up to `restart`, are people's wishes, the others facts.
 Event = Literal[
-    "cancel", "resume", "restart", "due",
+    "cancel", "resume", "resume_items", "restart", "due",
     "start", "succeed", "fail", "fail_for_good", "stopped", "interrupt", "lose", "lose_for_good",
 ]  # fmt: skip
 EVENTS: Final = get_args(Event)
@@ -51,6 +51,10 @@ TRANSITIONS: Final[Mapping[tuple[JobState, Event], JobState]] = {
     ("cancelling", "lose_for_good"): "cancelled",
     ("failed", "resume"): "queued",
     ("cancelled", "resume"): "queued",
+    # a batch succeeds though items of it failed: those are what there is left to do
+    ("succeeded", "resume_items"): "queued",
+    ("failed", "resume_items"): "queued",
+    ("cancelled", "resume_items"): "queued",
 }
 
 
@@ -105,8 +109,6 @@ def may_restart(state: JobState) -> Verdict:
 
 def may_resume_failed_items(state: JobState, failed_items: int) -> Verdict:
     """As resume, and for a job that succeeded too: its failed items are what there is left to do."""
-    if failed_items == 0:
-        return Verdict(False, "the job has no failed items")
-    if state in ENDED_STATES:
-        return _ALLOWED
-    return may_resume(state)
+    if not advance(state, "resume_items"):
+        return Verdict(False, f"the job is {state}; only the items of a job that has ended are run again")
+    return _ALLOWED if failed_items else Verdict(False, "the job has no failed items")

@@ -58,7 +58,7 @@ def _still_view(job: Job, runs: Sequence[Run]) -> wire.Job:
         heartbeat_age_s=None,
         stuck_for_s=None,
         outcome=_outcome(job),
-        actions=ACTIONS[job.state],
+        actions=ACTIONS[job.state, job.progress.failed_items > 0],
         spec=spec,
     )
 
@@ -107,11 +107,12 @@ def event_view(entry: Entry) -> wire.Event:
     )
 
 
-def actions_in(state: JobState) -> wire.Actions:
+def actions_in(state: JobState, has_failed_items: bool) -> wire.Actions:
     """The daemon's own verdicts, as the CLI and others show them."""
     return wire.Actions(
         cancel=_action(lifecycle.may_cancel(state)),
         resume=_action(lifecycle.may_resume(state)),
+        resume_failed_items=_action(lifecycle.may_resume_failed_items(state, int(has_failed_items))),
         restart=_action(lifecycle.may_restart(state)),
     )
 
@@ -120,7 +121,7 @@ def _action(verdict: lifecycle.Verdict) -> wire.Action:
     return wire.Action(verdict.allowed, verdict.reason)
 
 
-ACTIONS = {state: actions_in(state) for state in lifecycle.STATES}
+ACTIONS = {(state, has): actions_in(state, has) for state in lifecycle.STATES for has in (False, True)}
 
 
 def _outcome(job: Job) -> wire.Outcome | None:

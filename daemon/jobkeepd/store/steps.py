@@ -8,6 +8,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from jobkeepd.core.lifecycle import (
+    Event,
     Verdict,
     advance,
     may_cancel,
@@ -138,6 +139,12 @@ def request_stop(change: RequestStop, ledger: Ledger) -> Job:
     return after
 
 
+def _resumed(state: JobState, event: Event) -> JobState:
+    after = advance(state, event)
+    assert after is not None, (state, event)  # its verdict was asked for before
+    return after
+
+
 def resume_job(change: ResumeJob, ledger: Ledger) -> Job:
     job = ledger.job(change.job)
     if change.failed_items:
@@ -150,7 +157,7 @@ def resume_job(change: ResumeJob, ledger: Ledger) -> Job:
         raise KeyTaken(key, holder.id, holder.state, holder.created_at)
     after = replace(
         job,
-        state=advance(job.state, "resume") or _FRESH,  # also a succeeded job, for its failed items
+        state=_resumed(job.state, "resume_items" if change.failed_items else "resume"),
         attempts=0,
         due_at=None,
         ended_at=None,

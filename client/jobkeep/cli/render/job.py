@@ -140,9 +140,12 @@ def _failed_items(job: Job, items: list[dict[str, Any]], style: Style) -> list[s
     return ["", *table(("  FAILED ITEM", "ERROR"), rows, style, flexible=1), *more]
 
 
+# How a verb is typed, where it is not simply `VERB ID`.
+_COMMANDS = {"resume_failed_items": "resume ID --failed-items"}
+
+
 def _actions(job: Job, style: Style) -> list[str]:
     allowed = [verb for verb, action in (job.get("actions") or {}).items() if action.get("allowed")]
-    lines = [f"  jobkeep {escape(verb)} {style.id(job['id'])}" for verb in allowed]
-    if "resume" in allowed and (job.get("progress") or {}).get("failed_items"):
-        lines.append(f"  jobkeep resume {style.id(job['id'])} --failed-items")
+    typed = [_COMMANDS.get(verb, f"{escape(verb)} ID") for verb in allowed]
+    lines = [f"  jobkeep {command.replace('ID', style.id(job['id']))}" for command in typed]
     return ["", style.paint("possible now:", BOLD), *lines] if lines else []
