@@ -28,6 +28,15 @@ async def _some(store: Store) -> None:
     await store.apply(ending(await start(store, "e"), at=100.0))
 
 
+async def test_many_jobs_are_found_at_once_in_the_order_asked_for(store: Store) -> None:
+    """Ids and prefixes, in memory or not; one that is not there is named."""
+    await submit(store, "aa1", "ab2", "cc3")
+    await start(store, "ab2")
+    assert [job.id for job in await store.get_all(["cc3", "ab", "aa1"])] == ["cc3", "ab2", "aa1"]
+    with pytest.raises(UnknownJob, match="zz"):
+        await store.get_all(["aa1", "zz"])
+
+
 async def test_a_list_shows_the_newest_first_a_page_at_a_time(store: Store) -> None:
     """`before` takes the seq that the last page ended with."""
     await _some(store)

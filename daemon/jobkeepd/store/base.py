@@ -78,6 +78,9 @@ class Store(Protocol):
     async def get(self, ref: str) -> Job:
         """A job by id or unique prefix. Raises UnknownJob, AmbiguousJob (with at most 10 matches)."""
 
+    async def get_all(self, refs: Sequence[str]) -> Sequence[Job]:
+        """As `get`, for many at once, in the order of `refs`. Raises for the first that is not there."""
+
     def cached(self, id: str) -> Job | None:
         """The job as of the last commit, if it is in memory; never waits."""
 

@@ -105,6 +105,9 @@ class MemoryStore:
     def cached(self, id: str) -> Job | None:
         return self._ledger.jobs.get(id)
 
+    async def get_all(self, refs: Sequence[str]) -> Sequence[Job]:
+        return [await self.get(ref) for ref in refs]
+
     async def get(self, ref: str) -> Job:
         await anyio.lowlevel.checkpoint()
         if ref in self._ledger.jobs:

@@ -43,6 +43,10 @@ def get(conn: sqlite3.Connection, ref: str) -> Job:
     return rows.job_from_row(row)
 
 
+def get_all(conn: sqlite3.Connection, refs: Sequence[str]) -> list[Job]:
+    return [get(conn, ref) for ref in refs]
+
+
 def jobs(conn: sqlite3.Connection, sql: str, values: Sequence[Any] = ()) -> list[Job]:
     return [rows.job_from_row(row) for row in conn.execute(sql, values).fetchall()]
 

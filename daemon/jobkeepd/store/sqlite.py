@@ -120,6 +120,13 @@ class SqliteStore:
         job = self._snapshots.get(ref)
         return job if job is not None else await self._read(reads.get, ref)
 
+    async def get_all(self, refs: Sequence[str]) -> Sequence[Job]:
+        known = {ref: self._snapshots.get(ref) for ref in refs}
+        absent = [ref for ref, job in known.items() if job is None]
+        if absent:
+            known.update(zip(absent, await self._read(reads.get_all, absent), strict=True))
+        return [job for ref in refs if (job := known[ref]) is not None]
+
     async def runs(self, job: str) -> list[Run]:
         return await self._read(reads.runs, job)
 

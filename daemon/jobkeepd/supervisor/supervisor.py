@@ -96,15 +96,14 @@ class Supervisor:
         return resumed
 
     async def wait(self, ids: Sequence[str], any: bool, timeout: float | None) -> list[Job]:
-        jobs = {(await self._store.get(id)).id for id in ids}
+        jobs = set(ids)
         ended: dict[str, Job] = {}
         with anyio.move_on_after(timeout), self._waiters.watch(jobs) as watch:
             candidates = jobs
             while True:
-                for id in candidates:
-                    job = await self._store.get(id)
+                for job in await self._store.get_all(list(candidates)):
                     if job.state in ENDED_STATES:
-                        ended[id] = job
+                        ended[job.id] = job
                 if len(ended) == len(jobs) or (any and ended):
                     break
                 candidates = await watch.ended()

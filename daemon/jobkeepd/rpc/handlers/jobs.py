@@ -74,7 +74,7 @@ class Reading:
             where = structs.replace(where, before=page[-1].seq)
 
     async def wait(self, asked: wire.WaitParameters, peer: Peer) -> wire.WaitReply:
-        ids = list(dict.fromkeys([(await self._store.get(id)).id for id in asked.ids]))
+        ids = list(dict.fromkeys([job.id for job in await self._store.get_all(asked.ids)]))
         ended = {job.id: job for job in await self._services.jobs.wait(ids, asked.any, asked.timeout_s)}
         shown = [await self._shown.view(ended[id]) for id in ids if id in ended]
         if (size := sum(len(encode(view.spec)) for view in shown)) > WAIT_SIZE:
