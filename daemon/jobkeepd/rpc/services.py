@@ -39,7 +39,7 @@ class Jobs(Protocol):
     async def restart(self, job: str, by: Peer, *, from_start: bool, reason: str | None) -> Job: ...
 
     async def wait(self, ids: Sequence[str], any: bool, timeout: float | None) -> list[Job]:
-        """Those of the jobs (by full id) that have ended: all of them, or at least one with `any`, or fewer after the timeout."""
+        """Those that have ended: all of them, or at least one with `any`, or fewer after the timeout. Full ids only."""
 
     def live(self, job: Job) -> Live | None:
         """None unless the job has an open run here."""
