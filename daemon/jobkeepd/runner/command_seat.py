@@ -27,7 +27,7 @@ class CommandSeat:
         self._forget = surroundings.forget
         self._grace = surroundings.grace
         self._execution: Execution | None = None
-        self._terminated = False
+        self._terminated = self._killed = False
         self._spent = False  # its files could not be emptied
         self._signs: Signs | None = None
 
@@ -47,7 +47,7 @@ class CommandSeat:
         return self._signs
 
     async def run(self, launch: Launch, started: Callable[[Identity | None], None]) -> RunEnd:
-        self._terminated = False
+        self._terminated = self._killed = False
         self._signs = Signs(Progress(), moved_at=self._clock.monotonic())
         try:
             self._execution = await self._slot.start(self._order(launch))
@@ -57,6 +57,10 @@ class CommandSeat:
                 return NeverSent(self._clock.now())
             return NotStarted(str(failed), self._clock.now())
         started(self._execution.leader)
+        if self._killed:  # meanwhile
+            await self._execution.end()
+        elif self._terminated:
+            await self._execution.signal(signal.SIGTERM)
         return await self._until_drained(self._execution, launch.job.ref)
 
     async def rejoin(self, launch: Launch) -> RunEnd:
@@ -120,6 +124,6 @@ class CommandSeat:
             await self._execution.signal(signal.SIGTERM)
 
     async def kill(self) -> None:
-        self._terminated = True
+        self._terminated = self._killed = True
         if self._execution is not None:
             await self._execution.end()

@@ -7,7 +7,7 @@ its identity is on record the main thread opens that one, too, and the child goe
 the other side; where the child cannot come, the second thread takes its place.
 
 The record is what counts: the child's last action before exec is to open it, and without it there is no exec. So if
-this process dies with a child in front of the gate, whoever cleans up after it just opens the gate: the child either
+this process dies with a child at one of the FIFOs, whoever cleans up after it just throws them open: the child either
 is on record, and runs, or it is not, and ends.
 """
 

@@ -49,6 +49,7 @@ class Ring:
         self._fallen: dict[str, Fallen] = {}
         self._owners: dict[int, set[str]] = {}  # child -> slots it may belong to
         self._warned: set[int] = set()
+        self._thrown_open: dict[str, list[int]] = {}  # the ways of the fallen: a child may still be on them
 
     def __len__(self) -> int:
         return len(self._fallen)
@@ -82,10 +83,7 @@ class Ring:
 
     def take_over(self, slot: str, ended: dict[int, Any]) -> None:
         """The shim of `slot` is dead. `ended` are the children reaped in the same pass: the leader may be one."""
-        for _ in range(5):  # a child may be on its way to the gate that nobody will open
-            if record.open_gate(record.slot_gate(self._runtime, slot)):
-                break
-            time.sleep(0.001)
+        self._thrown_open[slot] = record.throw_open(self._runtime, slot)
         mine = set(tree.children()) | set(ended)
         self._fallen[slot] = Fallen(None, 0, 0.0)
         for run, begun in _undrained(self._runtime, slot):
@@ -128,6 +126,14 @@ class Ring:
         fallen = self._fallen.pop(slot)
         self._record(fallen.run, {"op": "drained", "run": fallen.run})
         record.remove_slot(self._runtime, slot)
+        for fd in self._thrown_open.pop(slot):
+            os.close(fd)
+
+    def close(self) -> None:
+        """In the fork that becomes a slot."""
+        for opened in self._thrown_open.values():
+            for fd in opened:
+                os.close(fd)
 
     def _record(self, run: str | None, message: dict[str, Any]) -> None:
         if run is not None:

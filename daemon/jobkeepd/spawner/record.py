@@ -62,27 +62,27 @@ def slot_draft(runtime: str, slot: str) -> str:
     return f"{runtime}/slots/{slot}.draft"
 
 
-def open_gate(path: str) -> bool:
-    """Let a child that waits in front of the gate go on; False if there is none (yet).
+def throw_open(runtime: str, slot: str) -> list[int]:
+    """Let a child that waits for a dead shim go on: now, or whenever it comes until the descriptors are closed.
 
-    Always safe: past the gate, a child without a leader record cannot reach exec.
+    Always safe: past the gate, a child without a record of its leader cannot reach exec.
     """
-    try:
-        os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC))
-    except OSError as error:
-        if error.errno in (errno.ENXIO, errno.ENOENT):
-            return False
-        raise
-    return True
+    opened = []
+    for path in (slot_here(runtime, slot), slot_gate(runtime, slot)):
+        if os.path.lexists(path):
+            opened.append(os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC))
+    return opened
 
 
 def remove_slot(runtime: str, slot: str) -> None:
-    """Remove the files of a slot whose shim is dead."""
-    open_gate(slot_gate(runtime, slot))
+    """Remove the files of a slot whose shim is dead, or about to end."""
+    opened = throw_open(runtime, slot)
     for kind in ("socket", "gate", "here", "draft", "lock"):
         path = f"{runtime}/slots/{slot}.{kind}"
         if os.path.lexists(path):
             os.unlink(path)
+    for fd in opened:
+        os.close(fd)
 
 
 def run_path(runtime: str, run: str) -> str:

@@ -218,6 +218,8 @@ class Shim:
         else:
             try:  # a run that was begun before keeps the record it has
                 self._file = record.begin(self._runtime, self._name, self._run or "", line)
+            except FileExistsError:
+                pass
             except OSError as error:
                 self._complain(error)
         self._become_idle()

@@ -166,6 +166,7 @@ class Spawner:
             for daemon in self._daemons.values():
                 daemon.close()
             os.close(self._wakeup)
+            self._ring.close()
             shim.run(self._runtime, slot, listener, self._boot_id)
             status = 0
         finally:
