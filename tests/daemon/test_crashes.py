@@ -29,11 +29,11 @@ def test_a_command_outlives_its_daemon_with_its_output_and_exit_code(daemon: Pri
     gate = daemon.home / "gate"
     script = f"echo before; while [ ! -e {gate} ]; do sleep 0.01; done; echo after; exit 5"
     job = cli("run", "-d", "--", "sh", "-c", script).stdout.strip()
-    ended = daemon.home / "state/logs/seats"
-    wait_for(lambda: any(path.stat().st_size for path in ended.iterdir()))
+    outputs = daemon.home / "state/logs/seats"
+    wait_for(lambda: any("before" in path.read_text() for path in outputs.iterdir()))
     daemon.kill()
     gate.touch()
-    wait_for(lambda: list((daemon.home / "run/runs").glob("*.exit")))
+    wait_for(lambda: any("after" in path.read_text() for path in outputs.iterdir()))
     with daemon.start() as jk:
         info = jk.job(job).wait(timeout=PATIENCE)
         assert info.outcome is not None

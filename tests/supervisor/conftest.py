@@ -42,7 +42,7 @@ class Stage:
 
     async def until(self, job: str, *states: str) -> Job:
         """The job, once it is in one of `states`; virtual time passes."""
-        with anyio.fail_after(36_000):
+        with anyio.fail_after(600):
             while (found := await self.store.get(job)).state not in states:
                 await anyio.sleep(0.01)
         return found
