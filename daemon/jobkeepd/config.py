@@ -68,9 +68,9 @@ def _read(path: Path | None, problems: list[str]) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text())
     except OSError as error:
-        problems.append(f"{path}: {error.strerror}")
+        problems.append(f"configuration file {path}: {error.strerror}")
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        problems.append(f"{path}: not TOML: {error}")
+        problems.append(f"configuration file {path}: not TOML: {error}")
     return {}
 
 

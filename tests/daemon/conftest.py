@@ -73,3 +73,20 @@ def command_line(socket: Path, cwd: Path, *arguments: str) -> subprocess.Complet
         text=True,
         timeout=60,
     )
+
+
+def start(state: Path, runtime: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A daemon that is expected to refuse."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("JOBKEEP_")}
+    return subprocess.run(
+        [sys.executable, "-m", "jobkeepd", *arguments],
+        env={
+            **inherited,
+            "JOBKEEP_DAEMON_STATE_DIR": str(state),
+            "JOBKEEP_DAEMON_RUNTIME_DIR": str(runtime),
+            **environment,
+        },
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
