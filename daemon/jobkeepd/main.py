@@ -135,7 +135,7 @@ class Daemon:
             try:
                 async with anyio.create_task_group() as group:
                     surroundings = self._surroundings(launcher)
-                    pool = Pool(launcher, surroundings, group, max_idle=self._total_limit())
+                    pool = Pool(launcher, surroundings, group, max_idle=2 * self._total_limit())
                     workshop = self._workshop(store, pool)
                     supervisor = Supervisor(workshop, self._config.queues, feed, group)
                     startup = Startup(

@@ -35,6 +35,11 @@ async def batch(ctx, log: str, count: int, gate: str, stop_at: int):
         return "even" if item % 2 == 0 else "odd"
     return (await ctx.for_each(range(count), one, key=str, every=5)).tallies
 
+def say_when(text: str, gate: str) -> None:
+    while not os.path.exists(gate):
+        time.sleep(0.01)
+    print(text)
+
 def slow(gate: str) -> str:
     while not os.path.exists(gate):
         time.sleep(0.01)

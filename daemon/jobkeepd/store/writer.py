@@ -15,8 +15,8 @@ from typing import Any, TypeAlias, TypeVar
 
 import aiosqlite
 
-from jobkeepd.errors import StaleToken, StorageFailed, StoreError
-from jobkeepd.store.changes import Change, MarkRunning, SaveProgress
+from jobkeepd.errors import StaleToken, StorageFailed, StorageFull, StoreError
+from jobkeepd.store.changes import Change, MarkRunning, Note, SaveProgress
 from jobkeepd.store.transactions import Committed, Transactions
 
 _T = TypeVar("_T")
@@ -167,5 +167,7 @@ def _resolve(future: asyncio.Future[Any], outcome: Any) -> None:
 
 
 def _too_late(change: Change, error: Exception) -> bool:
-    """Whether it is no news that a sent change was refused: its run is somebody else's by now."""
+    """Whether a sent change may be refused: its run is somebody else's by now, or the disk is full."""
+    if isinstance(error, StorageFull):
+        return isinstance(change, SaveProgress | Note)
     return isinstance(error, StaleToken) and isinstance(change, SaveProgress | MarkRunning)

@@ -74,6 +74,17 @@ class Lane:
         self._taken.discard(job)
         self._poke()
 
+    def abandoned(self, job: str, task: JobTask | None) -> None:
+        """Its task broke, and nobody knows what its seat does: it is not used again, who waits goes elsewhere."""
+        self._pending.discard(job)
+        self._taken.discard(job)
+        if task is not None and task.place is not None and task.turn is not None:
+            task.place.withdraw(task.turn)
+        place = self._places.pop(job, None)
+        if place is not None:
+            place.close()
+        self._poke()
+
     def adopted(self, job: str, place: Place) -> None:
         self._taken.add(job)
         self._places[job] = place

@@ -50,10 +50,14 @@ class Place:
         taken, self._since = now - self._since, now
         self._pace = taken if self._pace is None else 0.8 * self._pace + 0.2 * taken
         if not self.seat.usable:
-            while self._waiting:
-                self._waiting.popleft().set(False)
+            self.close()
         if not self._waiting:
             return None
         turn = self._waiting.popleft()
         turn.set(True)
         return turn.job
+
+    def close(self) -> None:
+        """Nobody gets the seat any more."""
+        while self._waiting:
+            self._waiting.popleft().set(False)

@@ -40,9 +40,7 @@ class Window:
         """A job has become queued: take it if it belongs here, else leave it to the next fill."""
         if job.id in self._ids:
             return
-        if (self._complete and len(self._jobs) < 4 * SIZE) or (
-            self._jobs and _order(job) < _order(self._jobs[-1])
-        ):
+        if self._complete or (self._jobs and _order(job) < _order(self._jobs[-1])):
             self._insert(job)
         else:
             self.miss()
@@ -68,3 +66,6 @@ class Window:
     def _insert(self, job: Job) -> None:
         insort(self._jobs, job, key=_order)
         self._ids.add(job.id)
+        if len(self._jobs) > 4 * SIZE:  # the last ones can wait on disk
+            self._ids.discard(self._jobs.pop().id)
+            self.miss()
