@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import random
-import secrets
 import signal
 import sqlite3
 import sys
@@ -19,6 +18,7 @@ import structlog
 from jobkeepd import __version__, instance, logs
 from jobkeepd.clock import SystemClock
 from jobkeepd.config import Config, load
+from jobkeepd.draws import Draws
 from jobkeepd.errors import AlreadyRunning, BadConfig, Corrupt, DaemonError
 from jobkeepd.notify import notify
 from jobkeepd.rpc.address import bind
@@ -43,7 +43,6 @@ from jobkeepd.supervisor.workshop import Environments, Workshop
 log = structlog.get_logger()
 TRIM_INTERVAL = 30.0
 BACKLOG = 512
-ID_LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"  # no i, l, o, u: read aloud without mistakes
 
 
 def run(argv: Sequence[str]) -> int:
@@ -82,6 +81,7 @@ class Daemon:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._clock = SystemClock()
+        self._draws = Draws()
         self._started = self._clock.monotonic()
         self._ending = anyio.Event()
         self._failure: Exception | None = None
@@ -222,7 +222,7 @@ class Daemon:
             clock=self._clock,
             settings=self._config.jobs,
             environments=Environments(store),
-            cookie=Cookies().draw,
+            cookie=self._draws.cookie,
             jitter=random.random,
             default_python=sys.executable,
             default_cwd=str(self.state),
@@ -239,27 +239,7 @@ class Daemon:
             feed=feed,
             host=self,
             clock=self._clock,
-            new_id=new_id,
+            new_id=self._draws.job_id,
             output=surroundings.outputs.path,
             queues=lambda: queues,
         )
-
-
-class Cookies:
-    """Random secrets, a hundred for one call into the kernel."""
-
-    def __init__(self) -> None:
-        self._drawn = ""
-
-    def draw(self) -> str:
-        """128 bits as 32 hexadecimal digits."""
-        if not self._drawn:
-            self._drawn = secrets.token_hex(16 * 100)
-        cookie, self._drawn = self._drawn[:32], self._drawn[32:]
-        return cookie
-
-
-def new_id() -> str:
-    """60 random bits as 12 characters; the first 8 are enough to name a job among thousands."""
-    bits = secrets.randbits(60)
-    return "".join(ID_LETTERS[bits >> shift & 31] for shift in range(55, -5, -5))

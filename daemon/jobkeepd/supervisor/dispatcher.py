@@ -40,7 +40,8 @@ class Dispatcher:
         self._workshop = workshop
         self._group = group
         self._on_requeued = on_requeued
-        self._poked = anyio.Event()
+        self._poked = False
+        self._bell: anyio.Event | None = None  # while nothing was to do
 
     def keep_lane(self, queue: str) -> None:
         """A queue that is configured no more but still has jobs: they run one by one, rather than never."""
@@ -49,7 +50,9 @@ class Dispatcher:
             self.lanes[queue] = Lane(queue, 1, self._workshop, self.poke)
 
     def poke(self) -> None:
-        self._poked.set()
+        self._poked = True
+        if self._bell is not None:
+            self._bell.set()
 
     def offer(self, job: Job) -> None:
         """A job has become queued. One that is ours is looked at again when its task is over."""
@@ -60,8 +63,11 @@ class Dispatcher:
 
     async def keep_dispatching(self) -> None:
         while True:
-            await self._poked.wait()
-            self._poked = anyio.Event()
+            if not self._poked:
+                self._bell = anyio.Event()
+                await self._bell.wait()
+                self._bell = None
+            self._poked = False
             await self.dispatch_once()
 
     async def dispatch_once(self) -> None:

@@ -44,16 +44,14 @@ class Lane:
         """What starts now. The jobs leave the window and count from this moment on."""
         if self.window.low:
             await self.window.fill(self._workshop.store, self._taken)
-        free = self.limit - self.running
-        busy = list(self._places.values())
-        behind = [each.behind for each in busy]
-        room = max(free, 0) + sum(max(each.depth - each.waiting, 0) for each in behind)
-        waiting = self.window.peek(room)
+        free = max(self.limit - self.running, 0)
+        busy = [each for each in self._places.values() if each.room > 0]
+        waiting = self.window.peek(free + sum(each.room for each in busy))
         if not waiting:
             return []
         python, cwd = self._workshop.default_python, self._workshop.default_cwd
         needs = [need_of(job.spec, job.environment, python, cwd) for job in waiting]
-        placement = place(needs, free, behind)
+        placement = place(needs, free, [each.behind for each in busy])
         picks = [Pick(waiting[index], needs[index]) for index in range(placement.start)]
         for index, seat in placement.ahead:
             picks.append(Pick(waiting[index], needs[index], busy[seat], busy[seat].wait_behind(waiting[index].id)))
