@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import anyio
 import anyio.abc
@@ -12,6 +13,7 @@ from jobkeep.protocol.vocabulary import ENDED_STATES, OnConflict
 from jobkeepd.core.liveness import Live, judge
 from jobkeepd.core.model import Entry, Job, Peer
 from jobkeepd.errors import ShuttingDown, StorageFailed, StorageFull
+from jobkeepd.latch import Latch
 from jobkeepd.store.changes import MakeDue, NewJob, RequestStop, ResumeJob, SubmitJobs, Submitted
 from jobkeepd.supervisor.dispatcher import Dispatcher
 from jobkeepd.supervisor.feed import Feed
@@ -58,7 +60,7 @@ class Supervisor:
 
     # -- verbs ---------------------------------------------------------------------------------------------------
 
-    async def submit(
+    def submit(
         self,
         jobs: tuple[NewJob, ...],
         environments: tuple[tuple[str, bytes], ...],
@@ -67,7 +69,7 @@ class Supervisor:
         request: str | None,
         digest: str,
         on_conflict: OnConflict,
-    ) -> Submitted:
+    ) -> Latch[Submitted | Exception]:
         if self.dispatcher.draining:
             raise ShuttingDown("the daemon is about to end")
         change = SubmitJobs(
@@ -79,11 +81,9 @@ class Supervisor:
             digest=digest,
             on_conflict=on_conflict,
         )
-        submitted = await self._store.apply(change)
-        if submitted.created:
-            for job in jobs:
-                self._offer(job.id, job.spec.queue)
-        return submitted
+        answer: Latch[Submitted | Exception] = Latch()
+        self._store.post(change, partial(self._submitted, answer, jobs))
+        return answer
 
     async def cancel(self, job: str, by: Peer, *, force: bool, reason: str | None) -> Job:
         return await self._stop(job, "cancelled", by, force, reason)
@@ -147,6 +147,14 @@ class Supervisor:
             self.dispatcher.offer(job)
         elif job.state == "scheduled":
             self._due.set()
+
+    def _submitted(
+        self, answer: Latch[Submitted | Exception], jobs: Sequence[NewJob], done: Submitted | Exception
+    ) -> None:
+        answer.set(done)  # first, since somebody waits for it
+        if isinstance(done, Submitted) and done.created:
+            for job in jobs:
+                self._offer(job.id, job.spec.queue)
 
     def _offer(self, id: str, queue: str) -> None:
         job = self._store.cached(id)
