@@ -81,7 +81,7 @@ def _report(failure: Failure) -> int:
 
 
 def _silence(stream: TextIO) -> None:
-    # The reader went away, or the disk is full: nobody is left to tell. Python would complain again at exit when it flushes.
+    # The reader went away, or the disk is full: nobody is left to tell. Python would complain again when it flushes.
     from contextlib import suppress
 
     with suppress(OSError, ValueError):
