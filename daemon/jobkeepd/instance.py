@@ -1,17 +1,26 @@
-"""One daemon per state directory, and the private files beside the database."""
+"""One daemon per directory, and the private files beside the database."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fcntl
 import os
+import re
 import secrets
 import stat
 import struct
 from pathlib import Path
 
+import structlog
+
 from jobkeepd.errors import AlreadyRunning, DaemonError
 
+log = structlog.get_logger()
+
 _FLOCK = struct.Struct("hhqqi4x")  # l_type, l_whence, l_start, l_len, l_pid on 64-bit Linux
+_SECRET_BYTES = 32
+_BOOT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class UnusableDirectory(DaemonError):
@@ -38,18 +47,24 @@ def private_directory(path: Path) -> None:
 
 
 class InstanceLock:
-    """A POSIX lock, which dies with its process and is inherited by none. The file is opened once, never closed."""
+    """A POSIX lock, which dies with its process and is inherited by none. The file is opened once, never closed.
 
-    def __init__(self, state_dir: Path) -> None:
-        path = state_dir / "lock"
+    The state directory needs one, and the runtime directory as well: slots that a daemon finds there and does not
+    know from its state it ends.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        path = directory / "lock"
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             raise UnusableDirectory(f"{path}: {error.strerror}") from error
         try:
             fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise AlreadyRunning(str(state_dir), self._holder()) from None
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EACCES):
+                raise UnusableDirectory(f"{path}: {error.strerror}") from error
+            raise AlreadyRunning(str(directory), self._holder()) from None
 
     def _holder(self) -> int | None:
         query = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
@@ -60,17 +75,13 @@ class InstanceLock:
 def secret(state_dir: Path) -> bytes:
     """Random bytes that only this state directory's daemons know."""
     path = state_dir / "secret"
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        drawn = secrets.token_bytes(32)
-        fresh = path.with_name("secret.new")
-        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(drawn)
-            os.fsync(file.fileno())
-        os.rename(fresh, path)
-        return drawn
+    with contextlib.suppress(FileNotFoundError):
+        known = path.read_bytes()
+        if len(known) >= _SECRET_BYTES:  # anything shorter could be guessed
+            return known
+    drawn = secrets.token_bytes(_SECRET_BYTES)
+    _replace(path, drawn)
+    return drawn
 
 
 def boot_id() -> str:
@@ -78,15 +89,40 @@ def boot_id() -> str:
 
 
 def last_boot_id(state_dir: Path) -> str | None:
-    """The boot in which the last daemon ran here."""
+    """The boot in which the last daemon ran here; None when that is not known, which is no proof of another boot."""
     try:
-        return (state_dir / "boot_id").read_text().strip()
-    except FileNotFoundError:
+        seen = (state_dir / "boot_id").read_bytes().strip().decode("ascii", errors="replace")
+    except OSError:
         return None
+    return seen if _BOOT_ID.fullmatch(seen) else None
 
 
 def remember_boot(state_dir: Path, boot: str) -> None:
-    (state_dir / "boot_id").write_text(boot + "\n")
+    """Where it cannot be written, as on a full disk, no boot is known any more: an old one would end every run."""
+    path = state_dir / "boot_id"
+    if last_boot_id(state_dir) == boot:
+        return
+    try:
+        _replace(path, f"{boot}\n".encode())
+    except OSError as error:
+        log.warning("boot_not_remembered", error=error.strerror)
+        path.unlink(missing_ok=True)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """The file has its old content or the new one, whatever happens meanwhile."""
+    fresh = path.with_name(f"{path.name}.new")
+    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.rename(fresh, path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def resident_bytes() -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import random
-import secrets
 import signal
 import sqlite3
 import sys
@@ -16,12 +15,13 @@ import anyio
 import anyio.abc
 import structlog
 
-from jobkeepd import __version__, instance, logs
+from jobkeepd import __version__, failures, instance, logs
 from jobkeepd.clock import SystemClock
 from jobkeepd.config import Config, load
-from jobkeepd.errors import AlreadyRunning, BadConfig, Corrupt, DaemonError
+from jobkeepd.draws import Draws
+from jobkeepd.errors import DaemonError, StorageFailed
 from jobkeepd.notify import notify
-from jobkeepd.rpc.address import bind
+from jobkeepd.rpc.address import Address, bind
 from jobkeepd.rpc.dispatch import Dispatch
 from jobkeepd.rpc.listener import Listener
 from jobkeepd.rpc.services import HostStatus, Services
@@ -43,37 +43,46 @@ from jobkeepd.supervisor.workshop import Environments, Workshop
 log = structlog.get_logger()
 TRIM_INTERVAL = 30.0
 BACKLOG = 512
-ID_LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"  # no i, l, o, u: read aloud without mistakes
+INTERRUPTED = 130
 
 
 def run(argv: Sequence[str]) -> int:
     """The daemon in the foreground until SIGTERM; its exit status."""
-    parser = argparse.ArgumentParser(prog="jobkeepd", description="The job-control daemon, in the foreground.")
-    parser.add_argument("--config", type=Path, metavar="FILE", help="configuration file (see config.toml)")
-    parser.add_argument("--version", action="version", version=f"jobkeepd {__version__}")
-    arguments = parser.parse_args(argv)
+    logs.hold_streams()
+    arguments = _parser().parse_args(argv)
     try:
         config = load(arguments.config, os.environ, os.cpu_count() or 1, os.getuid())
-    except BadConfig as error:
-        for problem in error.problems:
-            sys.stderr.write(f"jobkeepd: {problem}\n")
-        return 2
-    logs.configure(config.daemon.log_level, config.daemon.log_format)
+        logs.configure(config.daemon.log_level, config.daemon.log_format)
+        daemon = Daemon(config)
+    except (DaemonError, OSError) as error:
+        return _refuse(error)
     try:
-        return Daemon(config).run()
-    except AlreadyRunning as error:
-        return _refuse(str(error), "`jobkeep daemon status` shows it; one daemon per state directory")
-    except Corrupt as error:
-        return _refuse(str(error), None)
-    except BadConfig as error:
-        return _refuse("; ".join(error.problems), None)
-    except DaemonError as error:
-        return _refuse(str(error), "see [daemon] in config.toml for where jobkeepd keeps its files")
+        return daemon.run()
+    except KeyboardInterrupt:  # before it served: later it ends by it as by SIGTERM
+        return INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - the last one who can tell what has ended the daemon
+        return daemon.end_of(error)
 
 
-def _refuse(why: str, hint: str | None) -> int:
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="jobkeepd",
+        description="The job-control daemon, in the foreground until SIGTERM or SIGINT.",
+        epilog="Without a file every key has its default. JOBKEEP_<SECTION>_<KEY> in the environment, such as "
+        "JOBKEEP_JOBS_GRACE=30s, wins over the file. Exit status: 0 after it was asked to stop, 1 when it cannot "
+        "start or has failed, 2 for a mistake in the command line or the configuration.",
+    )
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="TOML file; jobkeep's config.toml shows every key with its default"
+    )
+    parser.add_argument("--version", action="version", version=f"jobkeepd {__version__}")
+    return parser
+
+
+def _refuse(error: BaseException) -> int:
+    why, hint = failures.explain(error) or (repr(error), None)
     sys.stderr.write(f"jobkeepd: cannot start: {why}\n" + (f"hint: {hint}\n" if hint else ""))
-    return 1
+    return failures.status(error)
 
 
 class Daemon:
@@ -82,19 +91,41 @@ class Daemon:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._clock = SystemClock()
+        self._draws = Draws()
         self._started = self._clock.monotonic()
         self._ending = anyio.Event()
         self._failure: Exception | None = None
+        self._served = False
         self._boot = instance.boot_id()
         self.state = Path(config.daemon.state_dir)
         self.runtime = Path(config.daemon.runtime_dir)
 
     def run(self) -> int:
-        for path in (self.state, self.runtime, self.state / "logs", self.state / "spool"):
+        """Nothing of another daemon's is touched before it is certain that there is none."""
+        for path in (self.state, self.runtime):
             instance.private_directory(path)
-        self._lock = instance.InstanceLock(self.state)
-        anyio.run(self._serve)
+        self._locks = [instance.InstanceLock(path) for path in (self.state, self.runtime)]
+        address = bind(self._config.daemon.socket, BACKLOG)  # from now on callers wait: we answer after recovery
+        try:
+            for name in ("logs", "spool"):
+                instance.private_directory(self.state / name)
+            anyio.run(self._serve, address)
+        finally:
+            address.close()
         return 1 if self._failure is not None else 0
+
+    def end_of(self, error: Exception) -> int:
+        """What `run` has raised, told once; the exit status."""
+        causes = list(failures.leaves(error))
+        known = [cause for cause in causes if failures.explain(cause) is not None]
+        if not self._served and len(known) == len(causes):
+            return _refuse(known[0])
+        for cause in causes:
+            if isinstance(cause, StorageFailed):
+                self._fail(cause)
+            elif self._failure is None or cause not in known:  # after a failure of the store others follow
+                log.error("crashed", error=repr(cause), exc_info=cause)
+        return failures.FAILED
 
     # -- rpc.services.Host ---------------------------------------------------------------------------------------
 
@@ -123,7 +154,7 @@ class Daemon:
             log.error("store_failed", error=str(error))
             self._ending.set()
 
-    async def _serve(self) -> None:
+    async def _serve(self, address: Address) -> None:
         async with Launcher(self.runtime) as launcher:  # starts the spawner: before the database is open
             feed = Feed()
             supervisor: Supervisor | None = None
@@ -135,7 +166,7 @@ class Daemon:
             try:
                 async with anyio.create_task_group() as group:
                     surroundings = self._surroundings(launcher)
-                    pool = Pool(launcher, surroundings, group, max_idle=self._total_limit())
+                    pool = Pool(launcher, surroundings, group, max_idle=2 * self._total_limit())
                     workshop = self._workshop(store, pool)
                     supervisor = Supervisor(workshop, self._config.queues, feed, group)
                     startup = Startup(
@@ -151,22 +182,22 @@ class Daemon:
                     instance.remember_boot(self.state, self._boot)
                     reports = Reports(pool.workers, store, surroundings)
                     services = self._services(store, supervisor, reports, feed, surroundings)
-                    await self._listen(services, supervisor, pool, group)
+                    await self._listen(address, services, supervisor, pool, group)
                     group.cancel_scope.cancel()
             finally:
                 await store.aclose()
 
     async def _listen(
-        self, services: Services, supervisor: Supervisor, pool: Pool, group: anyio.abc.TaskGroup
+        self, address: Address, services: Services, supervisor: Supervisor, pool: Pool, group: anyio.abc.TaskGroup
     ) -> None:
-        settings = RpcSettings()
         dispatch = Dispatch(services, {0, os.getuid()})
-        listener = Listener(bind(self._config.daemon.socket, BACKLOG), dispatch, settings, self._clock)
+        listener = Listener(address, dispatch, RpcSettings(), self._clock)
         listener.start()
+        self._served = True
         try:
             supervisor.start()
             group.start_soon(self._keep_trimming, pool, name="idle workers")
-            group.start_soon(self._watch_signals, name="signals")
+            await group.start(self._watch_signals, name="signals")  # whoever is told READY may send one at once
             data = {"version": __version__, "pid": os.getpid(), "epoch": services.store.epoch, "boot_id": self._boot}
             services.store.send(Note(kind="daemon_started", at=self._clock.now(), data=data))
             log.info("ready", socket=self._config.daemon.socket, **data)
@@ -180,8 +211,9 @@ class Daemon:
                 await supervisor.stop()
                 await pool.retire_idle()
 
-    async def _watch_signals(self) -> None:
+    async def _watch_signals(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            task_status.started()
             async for number in signals:
                 log.info("signal", number=int(number))
                 self.stop()
@@ -222,7 +254,7 @@ class Daemon:
             clock=self._clock,
             settings=self._config.jobs,
             environments=Environments(store),
-            cookie=Cookies().draw,
+            cookie=self._draws.cookie,
             jitter=random.random,
             default_python=sys.executable,
             default_cwd=str(self.state),
@@ -239,27 +271,7 @@ class Daemon:
             feed=feed,
             host=self,
             clock=self._clock,
-            new_id=new_id,
+            new_id=self._draws.job_id,
             output=surroundings.outputs.path,
             queues=lambda: queues,
         )
-
-
-class Cookies:
-    """Random secrets, a hundred for one call into the kernel."""
-
-    def __init__(self) -> None:
-        self._drawn = ""
-
-    def draw(self) -> str:
-        """128 bits as 32 hexadecimal digits."""
-        if not self._drawn:
-            self._drawn = secrets.token_hex(16 * 100)
-        cookie, self._drawn = self._drawn[:32], self._drawn[32:]
-        return cookie
-
-
-def new_id() -> str:
-    """60 random bits as 12 characters; the first 8 are enough to name a job among thousands."""
-    bits = secrets.randbits(60)
-    return "".join(ID_LETTERS[bits >> shift & 31] for shift in range(55, -5, -5))

@@ -118,3 +118,15 @@ async def test_a_retry_falls_due_in_the_batch_that_makes_it(store: Store, heard:
     assert heard.kinds("a1") == ["submitted", "started", "ended", "retry", "due"]
     assert heard.failures == []
     await _is_sound(store, heard)
+
+
+async def test_who_posts_a_change_is_told_its_outcome(store: Store) -> None:
+    """In the order of the calls, results and refusals alike."""
+    told: list[str] = []
+    for change in (submitting("a1"), claiming("zz"), submitting("a2")):
+        store.post(change, lambda outcome: told.append(type(outcome).__name__))
+    await submit(store, "a3")
+    assert told == ["Submitted", "UnknownJob", "Submitted"]
+    await store.aclose()
+    store.post(submitting("a4"), lambda outcome: told.append(type(outcome).__name__))
+    assert told[3:] == ["StoreError"]

@@ -35,6 +35,11 @@ async def batch(ctx, log: str, count: int, gate: str, stop_at: int):
         return "even" if item % 2 == 0 else "odd"
     return (await ctx.for_each(range(count), one, key=str, every=5)).tallies
 
+def say_when(text: str, gate: str) -> None:
+    while not os.path.exists(gate):
+        time.sleep(0.01)
+    print(text)
+
 def slow(gate: str) -> str:
     while not os.path.exists(gate):
         time.sleep(0.01)
@@ -72,4 +77,21 @@ def command_line(socket: Path, cwd: Path, *arguments: str) -> subprocess.Complet
         capture_output=True,
         text=True,
         timeout=60,
+    )
+
+
+def start(state: Path, runtime: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A daemon that is expected to refuse."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("JOBKEEP_")}
+    return subprocess.run(
+        [sys.executable, "-m", "jobkeepd", *arguments],
+        env={
+            **inherited,
+            "JOBKEEP_DAEMON_STATE_DIR": str(state),
+            "JOBKEEP_DAEMON_RUNTIME_DIR": str(runtime),
+            **environment,
+        },
+        capture_output=True,
+        text=True,
+        timeout=30,
     )

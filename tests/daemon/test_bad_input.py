@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +12,7 @@ import pytest
 import jobkeep
 from jobkeep.testing import PrivateDaemon
 
-from .conftest import Cli, command_line
+from .conftest import Cli, command_line, start
 
 
 @pytest.mark.parametrize(
@@ -82,23 +80,6 @@ def test_a_second_daemon_on_the_state_directory_is_refused_and_told_who_has_it(d
     assert ran.returncode == 1
     assert f"process {daemon.pid}" in ran.stderr
     assert "hint:" in ran.stderr
-
-
-def start(state: Path, runtime: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """A daemon that is expected to refuse."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("JOBKEEP_")}
-    return subprocess.run(
-        [sys.executable, "-m", "jobkeepd"],
-        env={
-            **inherited,
-            "JOBKEEP_DAEMON_STATE_DIR": str(state),
-            "JOBKEEP_DAEMON_RUNTIME_DIR": str(runtime),
-            **environment,
-        },
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
 
 
 def test_a_state_directory_that_cannot_be_used_is_named(tmp_path: Path) -> None:

@@ -114,3 +114,52 @@ def test_many_runs_are_all_decided_on_restart(daemon: PrivateDaemon, cli: Cli) -
         ended = jk.wait(ids, timeout=PATIENCE)
         assert {info.state for info in ended} == {"succeeded"}
     assert sorted(starts.read_text().split()) == sorted(ids)
+
+
+def test_a_command_whose_daemon_and_shim_are_killed_is_adopted_under_the_spawner(
+    daemon: PrivateDaemon, cli: Cli
+) -> None:
+    """The new daemon starts at once, has the run, and can end it."""
+    pid_file = daemon.home / "pid"
+    job = cli("run", "-d", "--", "sh", "-c", f"echo $$ > {pid_file}; exec sleep 600").stdout.strip()
+    wait_for(lambda: pid_file.exists() and pid_file.read_text().strip())
+    leader = int(pid_file.read_text())
+    daemon.kill()
+    os.kill(parent_of(leader), signal.SIGKILL)
+    with daemon.start() as jk:
+        assert jk.job(job).info().state == "running"
+        jk.job(job).cancel(force=True)
+        assert jk.job(job).wait(timeout=PATIENCE).state == "cancelled"
+    wait_for(lambda: not Path(f"/proc/{leader}").exists())
+
+
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def test_a_cancellation_that_was_asked_for_before_a_crash_is_carried_out(daemon: PrivateDaemon, cli: Cli) -> None:
+    """A run that ignores SIGTERM is killed by the next daemon, after its grace."""
+    ready = daemon.home / "ready"
+    script = f"trap '' TERM; touch {ready}; while :; do sleep 0.05; done"
+    job = cli("run", "-d", "--grace", "0.5s", "--", "sh", "-c", script).stdout.strip()
+    wait_for(ready.exists)
+    cli("cancel", job)
+    daemon.kill()
+    with daemon.start() as jk:
+        assert jk.job(job).wait(timeout=PATIENCE).state == "cancelled"
+
+
+def test_output_of_a_run_that_ended_without_a_daemon_stays_its_own(daemon: PrivateDaemon, cli: Cli) -> None:
+    """The next run of the same worker, claimed ahead then, gets none of it."""
+    gate = daemon.home / "gate"
+    jobs = [
+        cli("call", "-d", "--name", name, "jobs:say_when", f"text={name}", f"gate={gate}").stdout.strip()
+        for name in ("one", "two", "three", "four")
+    ]
+    wait_for(lambda: len(cli("-q", "ls", "--state", "running").stdout.split()) == 2)
+    daemon.kill()
+    gate.touch()
+    wait_for(lambda: len(list((daemon.home / "state/spool").glob("*.finish"))) == 2)
+    with daemon.start() as jk:
+        assert {info.state for info in jk.wait(jobs, timeout=PATIENCE)} == {"succeeded"}
+    assert [cli("logs", job).stdout for job in jobs] == ["one\n", "two\n", "three\n", "four\n"]

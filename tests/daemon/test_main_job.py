@@ -125,3 +125,13 @@ def test_a_request_id_holds_across_daemons(daemon: PrivateDaemon, cli: Cli, sign
     getattr(daemon, signal)()
     daemon.start().close()
     assert cli("run", "-d", "--request-id", "r2", "--", "true").stdout == first != ""
+
+
+def test_jobs_of_a_queue_that_is_configured_no_more_still_run(daemon: PrivateDaemon) -> None:
+    """One by one, rather than never."""
+    daemon.stop()
+    with PrivateDaemon(daemon.home, JOBKEEP_QUEUES_OLD_LIMIT="1") as jk:
+        jk.run(["sleep", "0.2"], queue="old")
+        job = jk.run(["true"], queue="old").id
+    with daemon.start() as jk:
+        assert jk.job(job).result(timeout=PATIENCE) == 0

@@ -8,12 +8,11 @@ from collections.abc import Callable, Mapping
 
 import anyio
 
-from jobkeep.protocol.jobs import Progress
 from jobkeepd.core.admission import Need
 from jobkeepd.core.ending import Exited, NeverSent, RunEnd
 from jobkeepd.core.model import Exit, Identity, RunRef
 from jobkeepd.errors import StartFailed
-from jobkeepd.runner.base import Launch, Signs
+from jobkeepd.runner.base import Launch
 
 
 class FakeClock:
@@ -36,9 +35,6 @@ class FakeSeat:
         self.usable = True
         self.heard: list[str] = []
         self._stop = anyio.Event()
-
-    def signs(self, run: RunRef) -> Signs | None:
-        return Signs(Progress())
 
     async def run(self, launch: Launch, started: Callable[[Identity | None], None]) -> RunEnd:
         runner = self._runner
@@ -70,11 +66,17 @@ class FakeSeat:
     async def ask(self, run: RunRef, reason: str) -> None:
         self._hear("ask")
 
-    async def terminate(self) -> None:
+    async def terminate(self, run: RunRef) -> None:
         self._hear("terminate")
 
-    async def kill(self) -> None:
+    async def kill(self, run: RunRef) -> None:
         self._hear("kill")
+
+    def departed(self, run: RunRef) -> None:
+        """Nothing is kept here."""
+
+    async def retire(self) -> None:
+        self.usable = False
 
 
 class FakeRunner:
@@ -85,6 +87,7 @@ class FakeRunner:
         self.durations: dict[str, float] = {}
         self.deaf_to: set[str] = set()
         self.refuse: StartFailed | None = None
+        self.start_delay = 0.0  # of a new seat
         self.started: list[str] = []
         self.settled: list[str] = []
         self.seats: list[FakeSeat] = []
@@ -110,7 +113,7 @@ class FakeRunner:
             if seat.need == need:
                 self._idle.remove(seat)
                 return seat
-        await anyio.lowlevel.checkpoint()
+        await anyio.sleep(self.start_delay)
         seat = FakeSeat(self, f"seat{next(self._numbers)}", need)
         self.seats.append(seat)
         return seat

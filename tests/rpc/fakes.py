@@ -12,6 +12,7 @@ from jobkeep.protocol.vocabulary import ENDED_STATES, JobState, OnConflict, RunO
 from jobkeepd.core.liveness import Live
 from jobkeepd.core.model import Job, JobSpec, Peer, RunRef
 from jobkeepd.errors import StaleToken, UnknownWorker
+from jobkeepd.latch import Latch
 from jobkeepd.rpc.services import HostStatus, Services
 from jobkeepd.store.base import Store
 from jobkeepd.store.changes import (
@@ -54,7 +55,7 @@ class FakeJobs:
         self.wakes = anyio.Event()
         self.waiting = 0
 
-    async def submit(
+    def submit(
         self,
         jobs: tuple[NewJob, ...],
         environments: tuple[tuple[str, bytes], ...],
@@ -63,18 +64,19 @@ class FakeJobs:
         request: str | None,
         digest: str,
         on_conflict: OnConflict,
-    ) -> Submitted:
-        return await self.store.apply(
-            SubmitJobs(
-                jobs=jobs,
-                environments=environments,
-                by=by,
-                at=self.clock.now(),
-                request=request,
-                digest=digest,
-                on_conflict=on_conflict,
-            )
+    ) -> Latch[Submitted | Exception]:
+        change = SubmitJobs(
+            jobs=jobs,
+            environments=environments,
+            by=by,
+            at=self.clock.now(),
+            request=request,
+            digest=digest,
+            on_conflict=on_conflict,
         )
+        answer: Latch[Submitted | Exception] = Latch()
+        self.store.post(change, answer.set)
+        return answer
 
     async def cancel(self, job: str, by: Peer, *, force: bool, reason: str | None) -> Job:
         return await self._stop(job, "cancelled", by, reason)

@@ -9,6 +9,7 @@ import pytest
 from jobkeep.protocol.jobs import JobSpec
 from jobkeep.protocol.registry import INTERFACES
 from jobkeepd import errors
+from jobkeepd.latch import Latch
 from jobkeepd.rpc.dispatch import handlers, routes
 from rpc.conftest import Client, Served
 from rpc.fakes import FakeDaemon
@@ -128,10 +129,9 @@ async def test_errors_of_the_daemon_have_names_and_facts(
 ) -> None:
     """One table from exceptions to errors of the wire."""
 
-    async def fail(*_: object, **__: object) -> None:
-        raise raised
-
-    monkeypatch.setattr(served.daemon.jobs, "submit", fail)
+    answer: Latch[Exception] = Latch()
+    answer.set(raised)
+    monkeypatch.setattr(served.daemon.jobs, "submit", lambda *_, **__: answer)
     said, parameters = await client.error(SUBMIT, spec={"command": ["true"]})
 
     assert said == name

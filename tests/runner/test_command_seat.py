@@ -9,11 +9,11 @@ from types import MappingProxyType
 import anyio
 import pytest
 
-from jobkeep.protocol.jobs import JobSpec
+from jobkeep.protocol.jobs import JobSpec, Progress
 from jobkeepd.clock import SystemClock
 from jobkeepd.core.ending import Exited, RunEnd
-from jobkeepd.core.model import Job, Run, SavedCheckpoint
-from jobkeepd.runner.base import Launch
+from jobkeepd.core.model import Job, Run, RunRef, SavedCheckpoint
+from jobkeepd.runner.base import Launch, Signs
 from jobkeepd.runner.command_seat import CommandSeat
 from jobkeepd.runner.environment import Directories
 from jobkeepd.runner.launcher import Launcher
@@ -54,7 +54,7 @@ def launch(number: int, *command: str, **env: str) -> Launch:
     spec = JobSpec(command=list(command), env=env)
     run = Run(number=number, fence=number, state="starting", seat="", epoch=1, cookie="secret", claimed_at=0.0)
     job = Job(seq=1, id="a", spec=spec, environment="e", owner=0, state="starting", created_at=0.0, run=run)
-    return Launch(job, SavedCheckpoint(), INHERITED)
+    return Launch(job, SavedCheckpoint(), INHERITED, Signs(Progress()))
 
 
 @pytest.mark.parametrize(("stop", "status"), [("terminate", signal.SIGTERM), ("kill", signal.SIGKILL)])
@@ -69,10 +69,29 @@ async def test_a_stop_that_comes_before_the_start_is_known_counts(seat: CommandS
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(run)
             await anyio.lowlevel.checkpoint()
-            await getattr(seat, stop)()
+            await getattr(seat, stop)(RunRef("a", 1, 1))
 
     assert isinstance(ends[0], Exited)
     assert (ends[0].exit.status, ends[0].terminated) == (status, True)
+
+
+async def test_a_stop_that_comes_late_does_not_meet_the_next_run(seat: CommandSeat) -> None:
+    """The seat has passed on to another job: that one is left alone, and not called terminated."""
+    await seat.run(launch(1, "true"), lambda _: None)
+    ends: list[RunEnd] = []
+
+    async def run() -> None:
+        ends.append(await seat.run(launch(2, "sleep", "0.2"), lambda _: None))
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run)
+            await anyio.lowlevel.checkpoint()
+            for verb in (seat.terminate, seat.kill):
+                await verb(RunRef("a", 1, 1))
+
+    assert isinstance(ends[0], Exited)
+    assert (ends[0].exit.status, ends[0].terminated) == (0, False)
 
 
 async def test_output_is_kept_where_there_is_any(seat: CommandSeat, outputs: Outputs, runtime: Path) -> None:

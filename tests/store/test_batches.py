@@ -1,14 +1,9 @@
-"""Group commit: one transaction for what waits, each change on its own, and what happens when the disk fails."""
+"""Group commit: one transaction for what waits, each change on its own."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import sqlite3
-import subprocess
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,70 +11,13 @@ import pytest
 
 from contract.deeds import Heard, claim, claiming, ending, item, saving, start, submit, submitting
 from jobkeepd.core.model import RunRef
-from jobkeepd.errors import StaleToken, StorageFailed, StorageFull, StoreError, UnknownJob
+from jobkeepd.errors import StaleToken, StorageFailed, StoreError, UnknownJob
 from jobkeepd.store.base import JobFilter
 from jobkeepd.store.changes import MarkRunning, Note
-from jobkeepd.store.sqlite import SqliteStore
 from store.conftest import Open
+from store.trouble import Failing, Gate, break_store, transactions_of
 
 pytestmark = pytest.mark.anyio
-
-
-def _transactions(store: SqliteStore) -> Any:
-    return store._writer._transactions
-
-
-class Gate:
-    """Holds the writer's thread at the next transaction until opened."""
-
-    def __init__(self, store: SqliteStore) -> None:
-        self.entered, self.opened = threading.Event(), threading.Event()
-        self.batches: list[int] = []
-        transactions = _transactions(store)
-        run = transactions.run
-
-        def held(changes: Any) -> Any:
-            self.batches.append(len(changes))
-            self.entered.set()
-            assert self.opened.wait(10)
-            return run(changes)
-
-        transactions.run = held
-
-
-class Failing:
-    """A connection that fails at some statements. sqlite3.Connection cannot be patched itself."""
-
-    def __init__(self, conn: sqlite3.Connection, at: str, error: sqlite3.Error) -> None:
-        self._conn, self._at, self._error = conn, at, error
-        self.failed = 0
-        self.many: list[tuple[str, int]] = []
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._conn, name)
-
-    def execute(self, sql: str, *values: Any) -> Any:
-        self._look(sql)
-        return self._conn.execute(sql, *values)
-
-    def executemany(self, sql: str, values: Any) -> Any:
-        self._look(sql)
-        self.many.append((sql, len(values)))
-        return self._conn.executemany(sql, values)
-
-    def _look(self, sql: str) -> None:
-        if sql.startswith(self._at):
-            self.failed += 1
-            raise self._error
-
-
-def _break(store: SqliteStore, at: str, message: str, code: int) -> Failing:
-    error = sqlite3.OperationalError(message)
-    error.sqlite_errorcode = code
-    transactions = _transactions(store)
-    broken = Failing(transactions._conn, at, error)
-    transactions._conn = transactions._ledger._conn = broken
-    return broken
 
 
 async def test_what_arrives_during_a_commit_goes_into_the_next(open_store: Open, heard: Heard) -> None:
@@ -161,7 +99,7 @@ async def test_each_job_is_written_once_however_many_steps_it_took(open_store: O
     store = await open_store()
     await submit(store, "a1", "a2", "a3")
     jobs = [await claim(store, id) for id in ("a1", "a2", "a3")]
-    transactions = _transactions(store)
+    transactions = transactions_of(store)
     counting = transactions._ledger._conn = Failing(transactions._conn, "nothing", sqlite3.Error())
     for job in jobs:
         store.send(MarkRunning(run=job.ref, at=3.0))
@@ -207,7 +145,7 @@ async def test_an_io_error_stops_the_store_for_everybody(open_store: Open, heard
     """All of the batch and all that waits get StorageFailed; it is reported once; reads still answer."""
     store = await open_store()
     await submit(store, "a1")
-    _break(store, at, "disk I/O error", sqlite3.SQLITE_IOERR)
+    break_store(store, at, "disk I/O error", sqlite3.SQLITE_IOERR)
     outcomes = await asyncio.gather(
         submit(store, "a2"), store.apply(claiming("a1")), submit(store, "a3"), return_exceptions=True
     )
@@ -223,7 +161,7 @@ async def test_an_io_error_stops_the_store_for_everybody(open_store: Open, heard
 async def test_a_failed_commit_is_not_counted_as_a_clean_end(open_store: Open, tmp_path: Path) -> None:
     """The next open has to look."""
     store = await open_store()
-    _break(store, "COMMIT", "disk I/O error", sqlite3.SQLITE_IOERR_FSYNC)
+    break_store(store, "COMMIT", "disk I/O error", sqlite3.SQLITE_IOERR_FSYNC)
     with pytest.raises(StorageFailed):
         await submit(store, "a1")
     await store.aclose()
@@ -239,7 +177,7 @@ async def test_an_error_of_the_writer_itself_stops_the_store(open_store: Open, h
     def broken(changes: Any) -> Any:
         raise RuntimeError("no")
 
-    _transactions(store).run = broken
+    transactions_of(store).run = broken
     with pytest.raises(StorageFailed, match="RuntimeError"):
         await submit(store, "a1")
     assert len(heard.failures) == 1
@@ -273,63 +211,12 @@ async def test_a_closed_store_has_committed_what_was_waiting(open_store: Open) -
     assert [job.id for job in await again.list(JobFilter())] == ["a2", "a1"]
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    if os.getuid() != 0:
-        pytest.skip("mounts a small file system, which takes root")
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8M", "tmpfs", disk], capture_output=True).returncode:
-        pytest.skip("this container may not mount")
-    yield disk
-    subprocess.run(["umount", disk], check=True)
-
-
-def _fill(path: Path) -> None:
-    with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(b"x" * 4096)
-
-
-async def test_on_a_full_disk_submits_are_refused_and_ends_recorded(small_disk: Path, heard: Heard) -> None:
-    """The ballast makes the room for facts; reads answer; freed space ends the trouble by itself."""
-    store = await SqliteStore.open(small_disk / "db", heard.on_entries, heard.on_failure)
-    try:
-        await submit(store, "a1", "a2", "a3")
-        jobs = [await start(store, id) for id in ("a1", "a2", "a3")]
-        assert (small_disk / "ballast").stat().st_size == 1 << 20
-        filler = small_disk / "filler"
-        _fill(filler)
-        outcomes = await asyncio.gather(
-            *(submit(store, f"b{number}", env={"X": "y" * 20_000}) for number in range(300)),
-            return_exceptions=True,
-        )
-        assert {type(outcome) for outcome in outcomes} == {StorageFull}
-        assert not (small_disk / "ballast").exists()
-        await store.apply(saving(jobs[0], 1))
-        outcomes = await asyncio.gather(
-            *(store.apply(ending(job)) for job in jobs),
-            store.apply(submitting(*(f"c{n}" for n in range(900)), env={"X": "y" * 20_000})),
-            return_exceptions=True,
-        )
-        assert [type(outcome) for outcome in outcomes] == [type(None)] * 3 + [StorageFull]
-        assert (await store.get("a1")).state == "succeeded"
-        filler.unlink()
-        _transactions(store)._since_look = 199
-        assert (await submit(store, "d1")).created
-        assert (small_disk / "ballast").exists()
-        assert heard.failures == []
-        assert await store.entries(0, 5000) == heard.entries
-    finally:
-        await store.aclose()
-
-
 async def test_changes_of_a_run_are_guarded_in_sql_as_well(open_store: Open) -> None:
     """What the memory believes does not matter: the row decides."""
     store = await open_store()
     await submit(store, "a1")
     job = await start(store, "a1")
-    conn = _transactions(store)._conn
+    conn = transactions_of(store)._conn
     await store._main._execute(conn.execute, "UPDATE job SET fence = 7 WHERE id = 'a1'")  # type: ignore[no-untyped-call]
     outcomes = await asyncio.gather(
         submit(store, "a3"), store.apply(ending(job)), submit(store, "a4"), return_exceptions=True

@@ -14,7 +14,7 @@ import trio.testing
 from fakes.runner import FakeClock, FakeRunner
 from jobkeep.protocol.jobs import JobSpec
 from jobkeepd.core.model import Entry, Job, Peer
-from jobkeepd.store.changes import NewJob
+from jobkeepd.store.changes import NewJob, Submitted
 from jobkeepd.store.memory import MemoryStore
 from jobkeepd.supervisor.feed import Feed
 from jobkeepd.supervisor.settings import JobSettings, QueueSettings
@@ -37,7 +37,9 @@ class Stage:
         """`count` jobs of the same kind."""
         wanted = JobSpec(**({"command": ["true"]} | spec))
         jobs = tuple(NewJob(next(self._ids), wanted, None) for _ in range(count))
-        submitted = await self.supervisor.submit(jobs, (), ME, request=None, digest="", on_conflict="reject")
+        answer = self.supervisor.submit(jobs, (), ME, request=None, digest="", on_conflict="reject")
+        submitted = await answer.wait()
+        assert isinstance(submitted, Submitted)
         return list(submitted.ids)
 
     async def until(self, job: str, *states: str) -> Job:

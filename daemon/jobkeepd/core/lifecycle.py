@@ -29,6 +29,7 @@ TRANSITIONS: Final[Mapping[tuple[JobState, Event], JobState]] = {
     ("queued", "fail"): "scheduled",
     ("queued", "fail_for_good"): "failed",
     ("queued", "interrupt"): "queued",
+    ("queued", "stopped"): "cancelled",
     ("queued", "lose"): "queued",
     ("queued", "lose_for_good"): "failed",
     ("running", "succeed"): "succeeded",

@@ -39,6 +39,8 @@ def decide_recovery(job: Job, seen: Evidence) -> Recovery:
     if seen.refused and seen.accepted:
         return Recovery("record_failure", "its slot could not start it")
     if seen.exit is not None and seen.accepted:
+        if job.spec.function is not None and job.run is not None and job.run.state == "starting":
+            return Recovery("lost", "its worker is dead, and may have had it or not")
         return Recovery("record_exit", "its exit is on record")
     if seen.slot_alive and not seen.accepted:
         return Recovery("requeue", "its slot is alive and never accepted it")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import socket
 import stat
@@ -31,14 +32,29 @@ class Address:
             if _identity(self._path) == self._identity:
                 os.unlink(self._path)
 
+    def close(self) -> None:
+        """Also after `unlink` and the socket's own `close`."""
+        self.unlink()
+        self.socket.close()
+
 
 def bind(path: str, backlog: int) -> Address:
-    """Raises BadConfig, AlreadyRunning when somebody answers there."""
+    """Raises BadConfig, AlreadyRunning when somebody answers there, OSError with the path as its filename."""
     size = len(os.fsencode(path))
     if size > PATH_LIMIT:
         raise BadConfig([f"socket: {path} has {size} bytes, a socket's path has at most {PATH_LIMIT}"])
-    _private_directory(os.path.dirname(os.path.abspath(path)))
-    _remove_stale(path)
+    folder = _private_directory(os.path.dirname(os.path.abspath(path)))
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)  # till we listen: a socket on which nobody does yet would look stale
+        _remove_stale(path)
+        return _listen(path, backlog)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from error
+    finally:
+        os.close(folder)
+
+
+def _listen(path: str, backlog: int) -> Address:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
     try:
         sock.bind(path)
@@ -47,7 +63,7 @@ def bind(path: str, backlog: int) -> Address:
         return Address(sock, path)
     except OSError as error:
         sock.close()
-        if error.errno == errno.EADDRINUSE:  # another daemon was faster
+        if error.errno == errno.EADDRINUSE:  # somebody who does not heed our lock was faster
             raise AlreadyRunning(path, None) from None
         raise
 
@@ -67,27 +83,30 @@ def inherited(fd: int) -> Address:
     return Address(sock, None)
 
 
-def _private_directory(path: str) -> None:
-    """Make it if need be; refuse one in which somebody else could put a socket of his own."""
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(path, 0o700)
+def _private_directory(path: str) -> int:
+    """Make it if need be; refuse one in which somebody else could put a socket of his own. -> its descriptor."""
     try:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(path, 0o700)
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
         what = "is a symbolic link or no directory" if error.errno in (errno.ELOOP, errno.ENOTDIR) else None
-        raise BadConfig([f"socket: {path} {what or f'cannot be opened: {error.strerror}'}"]) from None
-    try:
-        found = os.fstat(fd)
-    finally:
+        raise BadConfig([f"socket: {path} {what or f'cannot be made or opened: {error.strerror}'}"]) from None
+    problems = _problems(path, os.fstat(fd))
+    if problems:
         os.close(fd)
+        raise BadConfig(problems)
+    return fd
+
+
+def _problems(path: str, found: os.stat_result) -> list[str]:
     problems = []
     if found.st_uid != os.geteuid():
         problems.append(f"socket: {path} belongs to uid {found.st_uid}, not to uid {os.geteuid()}")
     if found.st_mode & _NOT_OURS:
         mode = stat.S_IMODE(found.st_mode)
         problems.append(f"socket: {path} has mode {mode:04o}; it must be 0700 or 0750")
-    if problems:
-        raise BadConfig(problems)
+    return problems
 
 
 def _remove_stale(path: str) -> None:

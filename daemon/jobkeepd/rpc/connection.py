@@ -8,15 +8,14 @@ from functools import partial
 from typing import Final
 
 import msgspec
+from msgspec import Struct
 
 from jobkeep.errors import MessageTooLarge
 from jobkeep.protocol.envelope import Call
 from jobkeep.protocol.framing import FrameSplitter
 from jobkeepd.core.model import Peer
-from jobkeepd.latch import Latch
 from jobkeepd.rpc.census import Census
-from jobkeepd.rpc.dispatch import Dispatch, Opening, Pending
-from jobkeepd.rpc.frames import EMPTY
+from jobkeepd.rpc.dispatch import Dispatch, Later, Opening, Pending
 from jobkeepd.rpc.outbox import FLUSH_AT, Outbox
 from jobkeepd.rpc.outlet import StreamOutlet
 from jobkeepd.rpc.parameters import UNREADABLE
@@ -151,8 +150,9 @@ class Connection(asyncio.Protocol):
                 self._queue(Reply(len(answer))).frame = answer
             else:
                 self._out.write(answer)
-        elif isinstance(answer, Latch):
-            answer.then(partial(self._done, self._queue(Reply(len(message), call.oneway))))
+        elif isinstance(answer, Later):
+            slot = self._queue(Reply(len(message), call.oneway))
+            answer.latch.then(partial(self._done, slot, answer.method))
         elif isinstance(answer, Pending):
             self._run(self._queue(Reply(len(message), call.oneway)), answer)
         elif not call.oneway:
@@ -164,10 +164,8 @@ class Connection(asyncio.Protocol):
         self._slots_size += slot.size
         return slot
 
-    def _done(self, slot: Reply, _: None) -> None:
-        slot.frame = EMPTY
-        if not self._closed:
-            self._advance()
+    def _done(self, slot: Reply, method: str, value: Struct | Exception | None) -> None:
+        self._settle(slot, self._dispatch.frame(value, method))
 
     def _run(self, slot: Reply, pending: Pending) -> None:
         slot.pending = pending

@@ -26,7 +26,7 @@ from jobkeepd.rpc.services import Outlet, Services
 log = structlog.get_logger()
 
 # A handler takes (parameters, peer), that of a stream (parameters, peer, outlet). It answers at once with a Struct
-# or with encoded parameters, or with a coroutine for them; a stream with a coroutine for nothing.
+# or with encoded parameters, or with a latch or a coroutine for them; a stream with a coroutine for nothing.
 Handler = Callable[..., Any]
 
 
@@ -35,6 +35,13 @@ class Route(Struct, frozen=True):
     handle: Handler
     stream: bool = False
     leave: bool = False  # pointless once the caller is gone; all other calls run to their end
+
+
+class Later(Struct, frozen=True):
+    """A reply to come with a latch: `Dispatch.frame` makes it of what the latch is set to; None means Done."""
+
+    latch: Latch[Any]
+    method: str
 
 
 class Pending(Struct, frozen=True):
@@ -112,8 +119,8 @@ class Dispatch:
         """Asked once for a connection: its peer cannot change."""
         return authorise(peer, self._allowed_uids)
 
-    def answer(self, call: Call, peer: Peer, permitted: bool) -> bytes | Latch[None] | Pending | Opening:
-        """A frame at once where the answer is known, without a task; a latch where Done comes with it."""
+    def answer(self, call: Call, peer: Peer, permitted: bool) -> bytes | Later | Pending | Opening:
+        """A frame at once where the answer is known; without a task, too, where a latch brings it."""
         method = call.method
         route = self._routes.get(method)
         if route is None or not permitted or (route.stream and not call.more):
@@ -128,10 +135,16 @@ class Dispatch:
             if isinstance(answer, Struct):
                 return frames.reply(frames.encode(answer))
             if isinstance(answer, Latch):
-                return answer
+                return Later(answer, method)
         except Exception as error:  # noqa: BLE001 - a bug in a handler must not end the connection
             return self._failure(error, method)
         return Pending(self._awaited(answer, method), answer, route.leave)
+
+    def frame(self, value: Struct | Exception | None, method: str) -> bytes:
+        """Of what a latch was set to."""
+        if value is None:
+            return frames.EMPTY
+        return self._failure(value, method) if isinstance(value, Exception) else frames.reply(frames.encode(value))
 
     async def _awaited(self, answer: Awaitable[Struct | Raw], method: str) -> bytes:
         try:

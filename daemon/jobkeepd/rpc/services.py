@@ -21,7 +21,7 @@ from jobkeepd.supervisor.feed import Feed
 class Jobs(Protocol):
     """The supervisor, as people's verbs. All raise the errors of store/changes.py."""
 
-    async def submit(
+    def submit(
         self,
         jobs: tuple[NewJob, ...],
         environments: tuple[tuple[str, bytes], ...],
@@ -30,7 +30,8 @@ class Jobs(Protocol):
         request: str | None,
         digest: str,
         on_conflict: OnConflict,
-    ) -> Submitted: ...
+    ) -> Latch[Submitted | Exception]:
+        """Set to what was refused after this call, too; only ShuttingDown is raised."""
 
     async def cancel(self, job: str, by: Peer, *, force: bool, reason: str | None) -> Job: ...
 

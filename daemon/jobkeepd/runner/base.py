@@ -67,6 +67,21 @@ class Slot(Protocol):
         """Let the shim end once it is idle. Never raises."""
 
 
+class DeadSlot:
+    """A slot whose shim is gone while its leader may live on, under the spawner. Implements Slot."""
+
+    alive = False
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    async def start(self, order: LeaderOrder) -> Execution:
+        raise StartFailed("slot", f"slot {self.name} is gone")
+
+    async def retire(self) -> None:
+        """There is nothing to let go of."""
+
+
 class FoundSlot(Struct, frozen=True):
     """A slot met again after a daemon restart, or the records it left.
 
@@ -101,10 +116,11 @@ class Launch(Struct, frozen=True):
     job: Job  # with its open run
     checkpoint: SavedCheckpoint
     environment: Mapping[str, str]
+    signs: Signs
 
 
 class Signs(Struct):
-    """The newest signs of life of one run. Written by the seat, read by whoever asks."""
+    """The newest signs of life of one run. Written as they come, read by whoever asks."""
 
     progress: Progress
     beat_at: float | None = None  # monotonic
@@ -126,9 +142,6 @@ class Seat(Protocol):
     def usable(self) -> bool:
         """Whether another run may be sent to it."""
 
-    def signs(self, run: RunRef) -> Signs | None:
-        """The newest signs of life of a run that is here."""
-
     async def run(self, launch: Launch, started: Callable[[Identity | None], None]) -> RunEnd:
         """Send the run and wait for its end; nothing of it is left when this returns.
 
@@ -142,17 +155,22 @@ class Seat(Protocol):
     def settle(self, run: RunRef) -> None:
         """The end of `run` is durable: whoever waits to hear so is told, and its records may go."""
 
+    def departed(self, run: RunRef) -> None:
+        """A run that ended here while no daemon was there: what it wrote may still be in the seat's files."""
+
+    # The next three do nothing for a run that is not here (any more): the seat may have passed on to another.
+
     async def ask(self, run: RunRef, reason: str) -> None:
         """Ask a run that is here to stop: cooperatively if it can listen, with SIGTERM otherwise."""
 
     async def retire(self) -> None:
         """It is idle and not needed any more."""
 
-    async def terminate(self) -> None:
-        """SIGTERM for the current run, or for the worker that runs it."""
+    async def terminate(self, run: RunRef) -> None:
+        """SIGTERM for the run, or for the worker that runs it."""
 
-    async def kill(self) -> None:
-        """SIGKILL for everything of the current run."""
+    async def kill(self, run: RunRef) -> None:
+        """SIGKILL for everything of the run."""
 
 
 class Runner(Protocol):

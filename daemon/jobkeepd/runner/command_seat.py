@@ -5,12 +5,11 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable
 
-from jobkeep.protocol.jobs import Progress
 from jobkeepd.core.admission import COMMAND, Need
 from jobkeepd.core.ending import Exited, Gone, NeverSent, NotStarted, RunEnd
 from jobkeepd.core.model import Identity, RunRef
 from jobkeepd.errors import StartFailed
-from jobkeepd.runner.base import Execution, Launch, LeaderOrder, Signs, Slot
+from jobkeepd.runner.base import Execution, Launch, LeaderOrder, Slot
 from jobkeepd.runner.environment import run_variables
 from jobkeepd.runner.surroundings import Surroundings
 
@@ -29,7 +28,7 @@ class CommandSeat:
         self._execution: Execution | None = None
         self._terminated = self._killed = False
         self._spent = False  # its files could not be emptied
-        self._signs: Signs | None = None
+        self._occupant: str | None = None  # the run that is here
 
     @property
     def name(self) -> str:
@@ -43,17 +42,15 @@ class CommandSeat:
     def usable(self) -> bool:
         return self._slot.alive and not self._spent
 
-    def signs(self, run: RunRef) -> Signs | None:
-        return self._signs
-
     async def run(self, launch: Launch, started: Callable[[Identity | None], None]) -> RunEnd:
         self._terminated = self._killed = False
-        self._signs = Signs(Progress(), moved_at=self._clock.monotonic())
+        self._occupant = launch.job.ref.id
         try:
             self._execution = await self._slot.start(self._order(launch))
         except StartFailed as failed:
-            self._keep_output(launch.job.ref)
+            self._leave(launch.job.ref)
             if failed.stage == "slot":
+                self._spent = True
                 return NeverSent(self._clock.now())
             return NotStarted(str(failed), self._clock.now())
         started(self._execution.leader)
@@ -65,12 +62,17 @@ class CommandSeat:
 
     async def rejoin(self, launch: Launch) -> RunEnd:
         assert self._execution is not None
-        self._signs = Signs(launch.job.progress, moved_at=self._clock.monotonic())
+        self._occupant = launch.job.ref.id
         return await self._until_drained(self._execution, launch.job.ref)
 
-    def _keep_output(self, run: RunRef) -> None:
+    def _leave(self, run: RunRef) -> None:
+        """The run is not here any more."""
+        self._execution = self._occupant = None
         if not self._outputs.keep(run):
             self._spent = True
+
+    def departed(self, run: RunRef) -> None:
+        """Nothing to do: a slot's records tell which run it had last."""
 
     def adopt(self, execution: Execution) -> None:
         """Take over a leader that an earlier daemon started in this slot."""
@@ -85,11 +87,9 @@ class CommandSeat:
     async def _until_drained(self, execution: Execution, run: RunRef) -> RunEnd:
         exit = await execution.exited()
         await execution.drained()
-        self._execution = None
         if execution.silent:
             self._outputs.disown(run)
-        else:
-            self._keep_output(run)
+        self._leave(run)
         if exit is None:
             return Gone(self._clock.now())
         return Exited(exit, terminated=self._terminated)
@@ -116,14 +116,18 @@ class CommandSeat:
         self._forget(run.id)
 
     async def ask(self, run: RunRef, reason: str) -> None:
-        await self.terminate()  # a command has no other way to hear of it
+        await self.terminate(run)  # a command has no other way to hear of it
 
-    async def terminate(self) -> None:
+    async def terminate(self, run: RunRef) -> None:
+        if run.id != self._occupant:
+            return
         self._terminated = True
         if self._execution is not None:
             await self._execution.signal(signal.SIGTERM)
 
-    async def kill(self) -> None:
+    async def kill(self, run: RunRef) -> None:
+        if run.id != self._occupant:
+            return
         self._terminated = self._killed = True
         if self._execution is not None:
             await self._execution.end()

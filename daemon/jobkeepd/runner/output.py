@@ -52,9 +52,12 @@ class Outputs:
         return True
 
     def _keep(self, written: str, kept: str) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            if os.stat(written).st_size:
-                os.rename(written, kept)
+        try:
+            size = os.stat(written).st_size
+        except FileNotFoundError:
+            return
+        if size:
+            os.rename(written, kept)
 
     def path(self, job: str, number: int, stream: str) -> str:
         """Where the output of a run is at this moment; what is opened must be opened before anything is awaited."""
@@ -74,10 +77,11 @@ class Outputs:
 
     def sweep(self, living: set[str]) -> None:
         """Drop the files of seats that are gone since an earlier daemon."""
-        for name in os.listdir(f"{self._logs}/seats"):
-            seat = name.rpartition(".")[0]
-            if seat not in living:
-                self.drop_seat(seat)
+        for folder in ("seats", "workers"):
+            for name in os.listdir(f"{self._logs}/{folder}"):
+                seat = name.rpartition(".")[0]
+                if seat not in living:
+                    self.drop_seat(seat)
 
     def _of_seat(self, seat: str, stream: str) -> str:
         return f"{self._logs}/seats/{seat}.{stream}"

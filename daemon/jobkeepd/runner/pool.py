@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import anyio
 import anyio.abc
 import structlog
+from msgspec import Struct
 
 from jobkeepd.core.admission import COMMAND, Need
 from jobkeepd.errors import StartFailed
@@ -19,6 +20,13 @@ from jobkeepd.runner.worker_seat import WorkerSeat
 log = structlog.get_logger()
 
 
+class Idle(Struct, frozen=True, eq=False):
+    """A seat without a run, since when (monotonic)."""
+
+    seat: Seat
+    since: float
+
+
 class Pool:
     """Implements Runner over a source of slots."""
 
@@ -29,50 +37,39 @@ class Pool:
         self._surroundings = surroundings
         self._tasks = tasks
         self._max_idle = max_idle
-        self._idle: dict[Need, list[Seat]] = {}
+        self._idle: list[Idle] = []  # the one used last at the end
         self.workers: dict[str, WorkerSeat] = {}  # by name, all that live
 
     async def acquire(self, need: Need, environment: Mapping[str, str]) -> Seat:
-        idle = self._idle.get(need, [])
-        while idle:
-            seat = idle.pop()  # the one used last is the warmest
-            if seat.usable:
-                return seat
+        self.trim_once()
+        for idle in reversed(self._idle):  # the one used last is the warmest
+            if idle.seat.need == need:
+                self._idle.remove(idle)
+                return idle.seat
         if need == COMMAND:
             return CommandSeat(await self._slots.open(), self._surroundings)
         return await self._start_worker(need, environment)
 
     def release(self, seat: Seat) -> None:
-        if seat.usable:
-            self._idle.setdefault(seat.need, []).append(seat)
-        elif isinstance(seat, WorkerSeat) and not seat.dead:
-            self._tasks.start_soon(seat.kill, name=f"end worker {seat.name}")
+        self._idle.append(Idle(seat, self._surroundings.clock.monotonic()))
         self.trim_once()
 
     def trim_once(self) -> None:
-        """Let go of idle seats: those over the number worth keeping, and workers idle for too long."""
-        now = self._surroundings.clock.monotonic()
-        timeout = self._surroundings.settings.idle_timeout
-        for need, seats in list(self._idle.items()):
-            kept: list[Seat] = []
-            for seat in reversed(seats):
-                stale = isinstance(seat, WorkerSeat) and now - seat.idle_since > timeout
-                if seat.usable and not stale and len(kept) < self._max_idle:
-                    kept.append(seat)
-                else:
-                    self._tasks.start_soon(seat.retire, name=f"retire {seat.name}")
-            kept.reverse()
-            if kept:
-                self._idle[need] = kept
-            else:
-                del self._idle[need]
+        """Let go of idle seats that are of no use any more, idle for too long, or more than are worth keeping."""
+        limit = self._surroundings.clock.monotonic() - self._surroundings.settings.idle_timeout
+        useful = [idle for idle in self._idle if idle.seat.usable and (idle.since > limit or idle.seat.need == COMMAND)]
+        kept = useful[-self._max_idle :]
+        if len(kept) < len(self._idle):
+            for idle in self._idle:
+                if idle not in kept:
+                    self._tasks.start_soon(idle.seat.retire, name=f"retire {idle.seat.name}")
+            self._idle = kept
 
     async def retire_idle(self) -> None:
         """Let go of every seat that has no run: the daemon ends, and the next one makes its own."""
-        for seats in self._idle.values():
-            for seat in seats:
-                await seat.retire()
-        self._idle.clear()
+        idle, self._idle = self._idle, []
+        for each in idle:
+            await each.seat.retire()
 
     async def _start_worker(self, need: Need, environment: Mapping[str, str]) -> Seat:
         slot = await self._slots.open()

@@ -26,11 +26,11 @@ LAST_WORDS = 0.2
 class Current:
     """The run a worker has, from its order to its end."""
 
-    def __init__(self, job: Job, now: float) -> None:
+    def __init__(self, job: Job, signs: Signs) -> None:
         self.job = job
         self.ref = job.ref
         self.claimed_at = job.run.claimed_at if job.run else 0.0
-        self.signs = Signs(job.progress, moved_at=now)
+        self.signs = signs
         self.ended: Latch[RunEnd] = Latch()
 
 
@@ -51,7 +51,7 @@ class WorkerSeat:
         self._unsettled: dict[str, Latch[None]] = {}
         # By run. One, except after a daemon restart: then the next run may have been on its way already.
         self.currents: dict[str, Current] = {}
-        self.idle_since = surroundings.clock.monotonic()
+        self._departed: list[RunRef] = []  # oldest first
 
     @property
     def name(self) -> str:
@@ -68,10 +68,6 @@ class WorkerSeat:
     @property
     def dead(self) -> bool:
         return self._dead.is_set()
-
-    def signs(self, run: RunRef) -> Signs | None:
-        current = self.currents.get(run.id)
-        return current.signs if current else None
 
     # -- the process ---------------------------------------------------------------------------------------------
 
@@ -98,10 +94,15 @@ class WorkerSeat:
         """Until it has dialled. Raises StartFailed when it ends before, or takes too long."""
         with anyio.move_on_after(self._surroundings.settings.start_timeout):
             await self._attached.wait()
-        if self._send is None:
+        if self._send is None or self._broken:
             await self._execution.end()
-            how = "it ended at once" if self._broken else "it did not dial the daemon in time"
-            raise StartFailed("worker", f"worker of {self._need.python} did not start: {how}")
+            raise StartFailed("worker", f"worker of {self._need.python} did not start: {self._why_not}")
+
+    @property
+    def _why_not(self) -> str:
+        if self._send is not None:
+            return "its jobkeep speaks another protocol than this daemon's; install the same version there"
+        return "it ended at once" if self._broken else "it did not dial the daemon in time"
 
     def attach(
         self, hello: wire.AttachParameters, send: Callable[[wire.Order], None], close: Callable[[], None]
@@ -121,18 +122,29 @@ class WorkerSeat:
                 current.ended.set(NeverSent(self._surroundings.clock.now()))
             elif current is not held:
                 self._surroundings.outputs.disown(current.ref)
+        # Who wrote last: the run that it holds; else the last one that ended here unseen.
+        outputs, departed = self._surroundings.outputs, self._departed
+        self._departed = []
         if held is not None:
-            self._surroundings.outputs.begin(self.name, held.ref)
+            outputs.begin(self.name, held.ref)
+        elif departed:
+            outputs.begin(self.name, departed[-1])
+            outputs.keep(departed[-1])
+
+    def departed(self, run: RunRef) -> None:
+        self._departed.append(run)
 
     def detached(self, send: Callable[[wire.Order], None]) -> None:
         if self._send is send:
             self._send = self._close = None
 
     async def retire(self) -> None:
-        """Let it end; it is idle."""
-        self._broken = True
-        if self._send is not None:
+        """Let it end, for it is idle; one that does not listen, or should have ended by now, is made to."""
+        listens, self._broken = self.usable, True
+        if listens and self._send is not None:
             self._send(wire.Order("retire"))
+        elif not self.dead:
+            await self.end()
 
     # -- one run -------------------------------------------------------------------------------------------------
 
@@ -141,16 +153,16 @@ class WorkerSeat:
         if self._send is None or not self.usable:
             return NeverSent(surroundings.clock.now())
         order = run_order(launch, self.name, surroundings)
-        current = self._open(launch.job)
+        current = self._open(launch)
         self._send(wire.Order("run", order))
         started(None)
         return await self._until_ended(current)
 
     async def rejoin(self, launch: Launch) -> RunEnd:
-        return await self._until_ended(self._open(launch.job))
+        return await self._until_ended(self._open(launch))
 
-    def _open(self, job: Job) -> Current:
-        current = self.currents[job.ref.id] = Current(job, self._surroundings.clock.monotonic())
+    def _open(self, launch: Launch) -> Current:
+        current = self.currents[launch.job.ref.id] = Current(launch.job, launch.signs)
         return current
 
     async def _until_ended(self, current: Current) -> RunEnd:
@@ -162,7 +174,6 @@ class WorkerSeat:
         if not self._surroundings.outputs.keep(current.ref):
             self._broken = True
         del self.currents[current.ref.id]
-        self.idle_since = self._surroundings.clock.monotonic()
         return end
 
     def finish(self, report: wire.FinishParameters) -> Latch[None]:
@@ -190,15 +201,21 @@ class WorkerSeat:
 
     async def ask(self, run: RunRef, reason: str) -> None:
         if self._send is None:
-            await self.terminate()
+            await self.terminate(run)
         else:
             self._send(wire.Order("stop", reason=reason, target=run.id))
 
-    async def terminate(self) -> None:
-        self._broken = True
-        await self._execution.signal(signal.SIGTERM)
+    async def terminate(self, run: RunRef) -> None:
+        if run.id in self.currents:
+            self._broken = True
+            await self._execution.signal(signal.SIGTERM)
 
-    async def kill(self) -> None:
+    async def kill(self, run: RunRef) -> None:
+        if run.id in self.currents:
+            await self.end()
+
+    async def end(self) -> None:
+        """End the worker, whatever it does."""
         self._broken = True
         await self._execution.end()
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from jobkeepd.spawner import leader, record, tree, wakeup
     from jobkeepd.spawner.channel import Channel
     from jobkeepd.spawner.gate import Gate
+    from jobkeepd.spawner.leftovers import Leftovers
+    from jobkeepd.spawner.run_record import RunRecord
 else:
     import leader
     import record
@@ -27,6 +29,8 @@ else:
     import wakeup
     from channel import Channel
     from gate import Gate
+    from leftovers import Leftovers
+    from run_record import RunRecord
 
 IDLE_FOR = 60.0  # seconds an idle slot waits for its daemon to come back
 _GLANCE = 0.005  # a run that has ended this soon is told of in one go
@@ -55,12 +59,10 @@ class Shim:
         self._command: leader.Command | None = None  # until the leader has passed exec
         self._watching = False  # the gate, for that
         self._untold = b""  # goes before what is told next
-        self._file: int | None = None  # the run's record
+        self._record = RunRecord(runtime, name)
         self._logs: set[int] = set()
         self._grace = 0.0
-        self._warned: set[int] = set()  # unreaped children that got TERM
-        self._killing = False
-        self._pause = 0.0  # before the next pass of killing
+        self._leftovers = Leftovers()
         self._deadline: float | None = time.monotonic() + IDLE_FOR
         self._retiring = False
         self._poll = select.poll()
@@ -170,30 +172,12 @@ class Shim:
             return self._tell(leader.Failed("slot", None, "the slot is busy").line(run, self._name))
         self._run, self._identity, self._grace = run, [], float(order["grace"])
         try:
-            self._command, self._leader = self._hold(order)
+            self._command, self._leader, self._logs = leader.hold(order, self._base, self._gate)
             self._sign_for(run, self._leader)
         except leader.Failed as failure:
             return self._fail(failure)
-        self._state, self._killing, self._deadline = _RUNNING, False, time.monotonic() + _GLANCE
+        self._state, self._deadline = _RUNNING, time.monotonic() + _GLANCE
         return self._gate.open()
-
-    def _hold(self, order: dict[str, Any]) -> tuple[leader.Command, int]:
-        """A child in front of the gate. It has taken directory, umask and log files with it when this returns."""
-        out, err = leader.open_logs(order)
-        self._logs = {out, err}
-        try:
-            leader.enter(order)
-            command = leader.Command(order, self._base)
-            os.umask(order["umask"])
-            pid = self._gate.hold(order["run"], command, out, err)
-        finally:
-            os.umask(0o077)
-            os.chdir("/")
-        if pid is None:
-            number = self._gate.result()
-            why = os.strerror(number) if number else "it was killed before it began"
-            raise leader.Failed("slot", number, f"the slot cannot start a process: {why}")
-        return command, pid
 
     def _sign_for(self, run: str, pid: int) -> None:
         """Put the leader on record: from here on it may run."""
@@ -202,7 +186,7 @@ class Shim:
             boot_id, pid, ticks, inode = self._identity
             self._signature = f'["{boot_id}",{pid},{ticks},{inode}]'
             who = f'{{"op":"leader","slot":"{self._name}","leader":{self._signature},"grace":{self._grace}}}\n'
-            self._file = record.begin(self._runtime, self._name, run, who.encode())
+            self._record.begin(run, who.encode())
         except OSError as error:
             tree.kill([pid])
             self._gate.result()
@@ -213,15 +197,7 @@ class Shim:
 
     def _fail(self, failure: leader.Failed) -> None:
         line = failure.line(self._run or "", self._name)
-        if self._file is not None:
-            self._record(line)
-        else:
-            try:  # a run that was begun before keeps the record it has
-                self._file = record.begin(self._runtime, self._name, self._run or "", line)
-            except FileExistsError:
-                pass
-            except OSError as error:
-                self._complain(error)
+        self._record.fail(self._run or "", line)
         self._become_idle()
         self._answer_start(line)
         self._tell(b"")
@@ -233,7 +209,7 @@ class Shim:
         if self._watching:
             self._poll.unregister(self._gate)
             self._watching = False
-        elif not self._killing:
+        elif not self._leftovers.killing:
             self._deadline = None
         if number:
             self._fail(command.failure(number))
@@ -263,14 +239,13 @@ class Shim:
                 return
             if pid == 0:
                 break
-            self._pause = 0.0
-            self._warned.discard(pid)
+            self._leftovers.reaped(pid)
             if pid == self._leader:
                 exit_line = self._leader_ended(status, usage)
         else:
             signal.raise_signal(signal.SIGCHLD)
         if exit_line is not None:
-            self._record(exit_line + b"}\n")
+            self._record.add(exit_line + b"}\n")
             self._state, self._deadline = _DRAINING, time.monotonic() + self._grace
             self._tell(exit_line + b"}\n")
         self._press_on()
@@ -293,47 +268,27 @@ class Shim:
             line = exit_line + (b',"drained":true,"silent":true}\n' if silent else b',"drained":true}\n')
         else:
             line = f'{{"op":"drained","run":"{self._run}"}}\n'.encode()
-        self._record(line)
+        self._record.add(line)
         self._become_idle()
         self._tell(line)
 
     def _become_idle(self) -> None:
-        self._state, self._leader, self._killing = _IDLE, 0, False
-        self._warned.clear()
+        self._state, self._leader, self._leftovers = _IDLE, 0, Leftovers()
         self._deadline = None if self._daemon is not None else time.monotonic() + IDLE_FOR
         for fd in self._logs:
             os.close(fd)
         self._logs = set()
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
-
-    def _record(self, line: bytes) -> None:
-        assert self._file is not None
-        try:
-            record.write_line(self._file, line)
-        except OSError as error:
-            self._complain(error)
-
-    def _complain(self, error: OSError) -> None:
-        """A full or removed runtime directory. The daemon is still told."""
-        os.write(2, f"slot {self._name}: the record of run {self._run} is not whole: {error}\n".encode())
+        self._record.close()
 
     def _press_on(self) -> None:
         """Something of the run is left: once the leader is gone it gets TERM, and after its grace KILL."""
-        if self._killing:
+        if self._leftovers.killing:
             self._kill()
         elif self._state == _DRAINING:
-            fresh = set(tree.children()) - self._warned
-            self._warned |= fresh
-            tree.terminate(fresh)
+            self._leftovers.warn()
 
     def _kill(self) -> None:
-        """One pass. Deaths wake the loop for the next one; the pause only covers orphans that arrive silently."""
-        self._killing = True
-        tree.kill(tree.children())
-        self._pause = min(self._pause * 2 + 0.001, 0.5)
-        self._deadline = time.monotonic() + self._pause
+        self._deadline = time.monotonic() + self._leftovers.kill()
 
 
 def run(runtime: str, name: str, listener: socket, boot_id: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, overload
 
 from msgspec import Raw, Struct
@@ -71,6 +71,9 @@ class Store(Protocol):
         Raises what the change's docstring names, UnknownJob for an id that is not there, StaleToken for a run
         that does not hold its job (any more). A refused change leaves no trace and does not affect others.
         """
+
+    def post(self, change: Change, told: Callable[[Any], None]) -> None:
+        """As apply, in the same order, without a task: `told` is called once, with the result or the exception."""
 
     def send(self, change: Change) -> None:
         """As apply, in the same order, without waiting. An error of it is reported through `on_failure`."""

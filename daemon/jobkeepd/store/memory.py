@@ -72,6 +72,16 @@ class MemoryStore:
         await anyio.lowlevel.checkpoint()  # as with a disk, a waiter may be cancelled and the change stays
         return result
 
+    def post(self, change: Change, told: Callable[[Any], None]) -> None:
+        if self._refusal is not None:
+            told(self._refusal)
+            return
+        try:
+            outcome = self._commit(change)
+        except Exception as error:  # noqa: BLE001 - it is the answer
+            outcome = error
+        told(outcome)
+
     def send(self, change: Change) -> None:
         if self._refusal is not None:
             return

@@ -110,6 +110,9 @@ class SqliteStore:
     async def apply(self, change: Change) -> Any:
         return await self._writer.submit(change)
 
+    def post(self, change: Change, told: Callable[[Any], None]) -> None:
+        self._writer.post(change, told)
+
     def send(self, change: Change) -> None:
         self._writer.send(change)
 

@@ -9,17 +9,19 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 import aiosqlite
 
-from jobkeepd.errors import StaleToken, StorageFailed, StoreError
-from jobkeepd.store.changes import Change, MarkRunning, SaveProgress
+from jobkeepd.errors import StaleToken, StorageFailed, StorageFull, StoreError
+from jobkeepd.store.changes import Change, MarkRunning, Note, SaveProgress
 from jobkeepd.store.transactions import Committed, Transactions
 
 _T = TypeVar("_T")
-Batch: TypeAlias = list[tuple[Change, asyncio.Future[Any] | None]]  # without a future, nobody waits
+Told: TypeAlias = Callable[[Any], None]  # gets a result, or an exception
+Batch: TypeAlias = list[tuple[Change, Told | None]]  # without one, nobody waits
 
 
 async def connect(path: Path, *, readonly: bool = False) -> aiosqlite.Connection:
@@ -69,15 +71,22 @@ class Writer:
         if self._refusal is not None:
             raise self._refusal
         future: asyncio.Future[Any] = self._loop.create_future()
-        self._accept(change, future)
+        self._accept(change, partial(_resolve, future))
         return await future
+
+    def post(self, change: Change, told: Told) -> None:
+        """As `submit`, without a task."""
+        if self._refusal is not None:
+            told(self._refusal)
+        else:
+            self._accept(change, told)
 
     def send(self, change: Change) -> None:
         if self._refusal is None:
             self._accept(change, None)
 
-    def _accept(self, change: Change, future: asyncio.Future[Any] | None) -> None:
-        self._pending.append((change, future))
+    def _accept(self, change: Change, told: Told | None) -> None:
+        self._pending.append((change, told))
         if not self._busy:
             self._busy = True
             self._loop.call_soon(self._next)  # after all that this turn of the loop has to say
@@ -122,20 +131,19 @@ class Writer:
             self._break(error, batch)
             return
         try:
-            for (change, future), outcome in zip(batch, done.outcomes, strict=True):
-                self._tell(change, future, outcome)
+            for (change, told), outcome in zip(batch, done.outcomes, strict=True):
+                self._tell(change, told, outcome)
         finally:
             self._loop.call_soon(self._next)  # after those who were told: they may have more to ask
 
-    def _tell(self, change: Change, future: asyncio.Future[Any] | None, outcome: Any) -> None:
-        if future is None:
-            if isinstance(outcome, Exception) and not _too_late(change, outcome):
-                self._on_failure(outcome)
-        elif not future.done():  # a cancelled waiter has left
-            if isinstance(outcome, Exception):
-                future.set_exception(outcome)
-            else:
-                future.set_result(outcome)
+    def _tell(self, change: Change, told: Told | None, outcome: Any) -> None:
+        if told is not None:
+            try:
+                told(outcome)
+            except Exception as error:  # noqa: BLE001 - a bug there must not leave others without an answer
+                self._on_failure(error)
+        elif isinstance(outcome, Exception) and not _too_late(change, outcome):
+            self._on_failure(outcome)
 
     def _fail(self, error: BaseException, batch: Batch) -> None:
         """Nothing is known of this batch, and after it nothing is accepted."""
@@ -143,12 +151,23 @@ class Writer:
         failure = error if isinstance(error, StorageFailed) else broken
         self._refusal = failure
         waiting, self._pending = [*batch, *self._pending], []
-        for _, future in waiting:
-            if future is not None and not future.done():
-                future.set_exception(failure)
+        for change, told in waiting:
+            if told is not None:
+                self._tell(change, told, failure)
         self._on_failure(failure)
 
 
+def _resolve(future: asyncio.Future[Any], outcome: Any) -> None:
+    if future.done():  # a cancelled waiter has left
+        return
+    if isinstance(outcome, Exception):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)
+
+
 def _too_late(change: Change, error: Exception) -> bool:
-    """Whether it is no news that a sent change was refused: its run is somebody else's by now."""
+    """Whether a sent change may be refused: its run is somebody else's by now, or the disk is full."""
+    if isinstance(error, StorageFull):
+        return isinstance(change, SaveProgress | Note)
     return isinstance(error, StaleToken) and isinstance(change, SaveProgress | MarkRunning)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import anyio
+from msgspec import Struct
 
 from jobkeepd.core.ending import RunEnd
 from jobkeepd.core.model import Identity, RunRef
@@ -15,10 +16,17 @@ from jobkeepd.runner.base import Launch, Seat
 LAST_CHANCE = 4.0
 
 
+class Timeout(Struct, frozen=True):
+    """Of one run, in seconds: the whole, and what is left of it."""
+
+    limit: float
+    left: float
+
+
 class Attempt:
     """One run from its start to its end."""
 
-    def __init__(self, seat: Seat, ref: RunRef, grace: float, timeout: float | None) -> None:
+    def __init__(self, seat: Seat, ref: RunRef, grace: float, timeout: Timeout | None) -> None:
         self.seat = seat
         self._ref = ref
         self.timed_out: float | None = None
@@ -44,15 +52,17 @@ class Attempt:
             return await self.seat.rejoin(launch)
         return await self.seat.run(launch, started)
 
-    async def _time_out(self, timeout: float) -> None:
-        await anyio.sleep(timeout)
-        self.timed_out = timeout
+    async def _time_out(self, timeout: Timeout) -> None:
+        await anyio.sleep(timeout.left)
+        self.timed_out = timeout.limit
         await self.stop("timeout", force=False)
 
     async def stop(self, reason: str, force: bool) -> None:
         """Cooperative, then SIGTERM, then SIGKILL of the whole tree; `force` goes to the last at once."""
+        if self._ended.is_set:  # the seat is somebody else's by now
+            return
         if force:
-            await self.seat.kill()
+            await self.seat.kill(self._ref)
             return
         if self._stopping:
             return
@@ -61,10 +71,10 @@ class Attempt:
         if await self._ends_within(self._grace):
             return
         if self.seat.need.is_function:
-            await self.seat.terminate()
+            await self.seat.terminate(self._ref)
             if await self._ends_within(min(self._grace, LAST_CHANCE)):
                 return
-        await self.seat.kill()
+        await self.seat.kill(self._ref)
 
     async def _ends_within(self, seconds: float) -> bool:
         with anyio.move_on_after(seconds):

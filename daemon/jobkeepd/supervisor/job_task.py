@@ -8,16 +8,17 @@ import anyio
 import structlog
 from msgspec.structs import replace
 
-from jobkeepd.core.ending import Decision, NotStarted, RunEnd, decide, usage_of
+from jobkeepd.core.ending import Decision, NeverSent, NotStarted, RunEnd, decide, usage_of
 from jobkeepd.core.model import Identity, Job, Progress, SavedCheckpoint, Usage
-from jobkeepd.errors import IllegalTransition, StaleToken
+from jobkeepd.errors import IllegalTransition, StaleToken, StorageFull
 from jobkeepd.runner.base import Launch, Signs
 from jobkeepd.store.changes import ClaimRun, EndRun, MarkRunning, RevokeClaim, SaveProgress
-from jobkeepd.supervisor.attempt import Attempt
+from jobkeepd.supervisor.attempt import Attempt, Timeout
 from jobkeepd.supervisor.places import Place, Turn
 from jobkeepd.supervisor.workshop import EMPTY, Workshop
 
 log = structlog.get_logger()
+NO_ROOM_PAUSE = 1.0  # seconds before a start is tried again on a full disk
 Phase = Literal["claiming", "waiting", "starting", "running", "ended"]
 
 
@@ -37,6 +38,8 @@ class JobTask:
         self.phase: Phase = "claiming"
         self.scope = anyio.CancelScope()
         self.attempt: Attempt | None = None
+        self.signs: Signs | None = None  # of the run, from its start on
+        self.never_sent = False
         self.turn = turn
         self._lane = lane
         self._workshop = workshop
@@ -50,15 +53,13 @@ class JobTask:
             if self.turn is not None and not await self.turn.wait():
                 await self._revoke()
                 return None
-            self._enter("starting")
-            return await self._run(rejoin=False)
+            return await self._run("starting")
         return None
 
     async def rejoin(self) -> Job | None:
         """Like drive, for a run that an earlier daemon started."""
         with self.scope:
-            self._enter("running")
-            return await self._run(rejoin=True)
+            return await self._run("running")
         return None
 
     async def fail_start(self, reason: str) -> Job | None:
@@ -77,13 +78,6 @@ class JobTask:
         self.place.withdraw(self.turn)
         return True
 
-    @property
-    def signs(self) -> Signs | None:
-        """The newest signs of life of the run, while it has its seat."""
-        if self.place is None or self.phase not in ("starting", "running"):
-            return None
-        return self.place.seat.signs(self.job.ref)
-
     async def left(self, *phases: Phase) -> None:
         """Until the task is in none of `phases`."""
         while self.phase in phases:
@@ -100,15 +94,20 @@ class JobTask:
 
     async def _claim(self) -> bool:
         workshop = self._workshop
-        claimed = await workshop.store.apply(
-            ClaimRun(
-                job=self.job.id,
-                seat=self.place.seat.name if self.place else "",
-                epoch=workshop.store.epoch,
-                cookie=workshop.cookie(),
-                at=workshop.clock.now(),
-            )
+        claim = ClaimRun(
+            job=self.job.id,
+            seat=self.place.seat.name if self.place else "",
+            epoch=workshop.store.epoch,
+            cookie=workshop.cookie(),
+            at=workshop.clock.now(),
         )
+        try:
+            claimed = await workshop.store.apply(claim)
+        except StorageFull:
+            log.warning("no_room_to_start", job=self.job.id)
+            self._give_up()
+            await anyio.sleep(NO_ROOM_PAUSE)
+            return False
         if claimed is None:  # cancelled meanwhile
             self._give_up()
             return False
@@ -124,29 +123,41 @@ class JobTask:
         self._enter("ended")
         self._lane.vacated(self)
 
-    async def _run(self, rejoin: bool) -> Job:
+    async def _run(self, phase: Phase) -> Job:
         job, workshop = self.job, self._workshop
         assert self.place is not None
+        rejoin = phase == "running"
+        timeout = self._timeout(rejoin)
+        self.attempt = Attempt(self.place.seat, job.ref, workshop.grace(job.spec.grace_s), timeout)
+        self.signs = Signs(job.progress, moved_at=workshop.clock.monotonic())
+        self._enter(phase)
         checkpoint = SavedCheckpoint()
         if job.checkpoint_seq:
             checkpoint = await workshop.store.checkpoint(job.id)
         is_function = job.spec.function is not None  # its worker has the environment already
         environment = EMPTY if is_function else await workshop.environments.get(job.environment)
-        self.attempt = Attempt(self.place.seat, job.ref, workshop.grace(job.spec.grace_s), job.spec.timeout_s)
-        end = await self.attempt.run(Launch(job, checkpoint, environment), self._started, rejoin)
+        launch = Launch(job, checkpoint, environment, self.signs)
+        end = await self.attempt.run(launch, self._started, rejoin)
+        self.never_sent = isinstance(end, NeverSent)
+        if self.signs.unsaved:
+            workshop.store.send(save_progress(job, self.signs.progress, workshop.clock.now()))
         self._lane.vacated(self)  # the next one starts while this end is being made durable
         return await self.conclude(end, self.attempt.timed_out)
+
+    def _timeout(self, rejoin: bool) -> Timeout | None:
+        """A run that was adopted has used up some of its time."""
+        limit, run = self.job.spec.timeout_s, self.job.run
+        if limit is None:
+            return None
+        since = run.started_at if rejoin and run is not None else None
+        used = 0.0 if since is None else max(0.0, self._workshop.clock.now() - since)
+        return Timeout(limit, max(0.0, limit - used))
 
     def _started(self, identity: Identity | None) -> None:
         self._workshop.store.send(
             MarkRunning(run=self.job.ref, at=self._workshop.clock.now(), identity=identity)
         )
         self._enter("running")
-
-    def _save_progress(self) -> None:
-        signs = self.signs
-        if signs is not None and signs.progress != self.job.progress:
-            self._workshop.store.send(save_progress(self.job, signs.progress, self._workshop.clock.now()))
 
     async def conclude(self, end: RunEnd, timed_out: float | None) -> Job:
         """Record the end; a wish to stop that was recorded meanwhile is heeded."""
@@ -156,7 +167,7 @@ class JobTask:
         while True:
             job = store.cached(self.job.id) or await store.get(self.job.id)
             if started and job.state == "queued":  # its MarkRunning is on the way, ahead of what we send now
-                job = replace(job, state="running")
+                job = replace(job, state="cancelling" if job.stop == "cancelled" else "running")
             decision = decide(job, end, timed_out, policy)
             try:
                 await store.apply(end_run(self.job, decision, usage_of(end)))

@@ -44,16 +44,14 @@ class Lane:
         """What starts now. The jobs leave the window and count from this moment on."""
         if self.window.low:
             await self.window.fill(self._workshop.store, self._taken)
-        free = self.limit - self.running
-        busy = list(self._places.values())
-        behind = [each.behind for each in busy]
-        room = max(free, 0) + sum(max(each.depth - each.waiting, 0) for each in behind)
-        waiting = self.window.peek(room)
+        free = max(self.limit - self.running, 0)
+        busy = [each for each in self._places.values() if each.room > 0]
+        waiting = self.window.peek(free + sum(each.room for each in busy))
         if not waiting:
             return []
         python, cwd = self._workshop.default_python, self._workshop.default_cwd
         needs = [need_of(job.spec, job.environment, python, cwd) for job in waiting]
-        placement = place(needs, free, behind)
+        placement = place(needs, free, [each.behind for each in busy])
         picks = [Pick(waiting[index], needs[index]) for index in range(placement.start)]
         for index, seat in placement.ahead:
             picks.append(Pick(waiting[index], needs[index], busy[seat], busy[seat].wait_behind(waiting[index].id)))
@@ -72,6 +70,17 @@ class Lane:
         """No seat could be had for it."""
         self._pending.discard(job)
         self._taken.discard(job)
+        self._poke()
+
+    def abandoned(self, job: str, task: JobTask | None) -> None:
+        """Its task broke, and nobody knows what its seat does: it is not used again, who waits goes elsewhere."""
+        self._pending.discard(job)
+        self._taken.discard(job)
+        if task is not None and task.place is not None and task.turn is not None:
+            task.place.withdraw(task.turn)
+        place = self._places.pop(job, None)
+        if place is not None:
+            place.close()
         self._poke()
 
     def adopted(self, job: str, place: Place) -> None:

@@ -29,10 +29,16 @@ class Place:
         self._waiting: deque[Turn] = deque()
         self._since = now  # when the occupant got the seat
         self._pace: float | None = None  # seconds of a run, a moving average
+        self._depth = depth_behind(None)
+
+    @property
+    def room(self) -> int:
+        """How many more may wait here."""
+        return self._depth - len(self._waiting)
 
     @property
     def behind(self) -> Behind:
-        return Behind(self.seat.need, len(self._waiting), depth_behind(self._pace))
+        return Behind(self.seat.need, len(self._waiting), self._depth)
 
     def wait_behind(self, job: str) -> Turn:
         turn = Turn(job)
@@ -49,11 +55,16 @@ class Place:
         """The occupant is done: the job that has the seat now, if one waited and the seat is still good."""
         taken, self._since = now - self._since, now
         self._pace = taken if self._pace is None else 0.8 * self._pace + 0.2 * taken
+        self._depth = depth_behind(self._pace)
         if not self.seat.usable:
-            while self._waiting:
-                self._waiting.popleft().set(False)
+            self.close()
         if not self._waiting:
             return None
         turn = self._waiting.popleft()
         turn.set(True)
         return turn.job
+
+    def close(self) -> None:
+        """Nobody gets the seat any more."""
+        while self._waiting:
+            self._waiting.popleft().set(False)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 
+from msgspec.structs import replace
+
 from jobkeep.protocol import worker as wire
 from jobkeep.protocol.jobs import Progress
 from jobkeepd.core.model import Job, Peer, RunRef
@@ -60,13 +62,17 @@ class Reports:
     def checkpoint(self, report: wire.CheckpointParameters) -> Awaitable[None]:
         signs = self._find(report.run, report.fence)[1].signs
         change = save_checkpoint(report, self._surroundings.clock.now())
-        failed_items = max(0, signs.progress.failed_items + len(report.failed) - len(report.resolved))
-        self._moved(
-            signs,
-            Progress(report.done, report.total, report.note, report.tallies, failed_items),
-            unsaved=False,
-        )
-        return self._store.apply(change)
+        # how many items are on record only the store knows
+        failed_items = signs.progress.failed_items
+        progress = Progress(report.done, report.total, report.note, report.tallies, failed_items)
+        self._moved(signs, progress, unsaved=False)
+        return self._save(change, signs)
+
+    async def _save(self, change: SaveCheckpoint, signs: Signs) -> None:
+        await self._store.apply(change)
+        job = self._store.cached(change.run.job)
+        if job is not None and signs.progress.failed_items != job.progress.failed_items:
+            signs.progress = replace(signs.progress, failed_items=job.progress.failed_items)
 
     def finish(self, report: wire.FinishParameters) -> Latch[None] | Awaitable[None]:
         try:

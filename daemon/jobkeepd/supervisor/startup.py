@@ -8,6 +8,7 @@ from typing import Protocol
 import structlog
 from msgspec import Struct
 
+from jobkeep.protocol.vocabulary import LIVE_STATES
 from jobkeep.protocol.worker import FinishParameters
 from jobkeepd.core.admission import Need, need_of
 from jobkeepd.core.ending import (
@@ -25,7 +26,7 @@ from jobkeepd.core.ending import (
 from jobkeepd.core.model import Job, Run
 from jobkeepd.core.recovery import Evidence, Recovery, decide_recovery
 from jobkeepd.errors import DaemonError, StaleToken, StorageFailed
-from jobkeepd.runner.base import Execution, FoundSlot, Seat, Slot, SlotSource
+from jobkeepd.runner.base import DeadSlot, Execution, FoundSlot, Seat, Slot, SlotSource
 from jobkeepd.runner.environment import worker_run
 from jobkeepd.runner.output import Outputs
 from jobkeepd.runner.spool import Spool, Spooled
@@ -77,25 +78,36 @@ class Startup(Struct, frozen=True):
 
     async def recover_once(self) -> None:
         """Decide the fate of every open run, log it, act on it; then end what belongs to no run."""
+        for (queue, state), count in (await self.workshop.store.counts()).items():
+            if count and state in LIVE_STATES:
+                self.dispatcher.keep_lane(queue)
         spooled = self.spool.read()
-        await self._take_checkpoints(spooled)
+        troubled = await self._take_checkpoints(spooled)
         found = await self.slots.find()
         places: dict[str, Place] = {}  # by slot
         cases = [self._case(job, found, spooled) for job in await self.workshop.store.open_runs()]
         cases.sort(key=lambda case: case.run.claimed_at)
         # Between two runs of a seat its files are emptied: what is in them is its last run's.
         writers = {case.run.seat: case.job.id for case in cases if case.recovery.fate != "requeue"}
+        # … but which run a living worker had last, only the worker knows, and will say.
+        asked = {case.run.seat for case in cases if case.recovery.fate == "adopt" and case.job.spec.function}
         for case in cases:
+            wrote_last = case.run.seat not in asked and writers.get(case.run.seat) == case.job.id
             try:
-                await self._recover(case, places, writers.get(case.run.seat) == case.job.id)
+                await self._recover(case, places, wrote_last)
             except StorageFailed:
                 raise
             except DaemonError as error:  # one bad row stops nothing: the others are still handled
                 log.error("recovery_failed", job=case.job.id, error=str(error))
-        for run in spooled:
+                troubled |= {case.job.ref.id, case.run.seat}
+        for case in cases:
+            if case.run.seat in places and case.recovery.fate != "adopt" and case.job.spec.function:
+                places[case.run.seat].seat.departed(case.job.ref)
+        for run in spooled.keys() - troubled:
             self.spool.discard(run)
         for slot in found:
-            await self._tidy(slot, places)
+            if slot.name not in troubled and slot.name not in places:
+                await self._tidy(slot)
         self.outputs.sweep({slot.name for slot in found if slot.slot is not None})
 
     def _case(self, job: Job, found: list[FoundSlot], spooled: Mapping[str, Spooled]) -> Case:
@@ -116,15 +128,15 @@ class Startup(Struct, frozen=True):
             run=run.number,
             data={"fate": recovery.fate, "why": recovery.why},
         )
-        await self.workshop.store.apply(note)
+        self.workshop.store.send(note)
         if recovery.fate != "requeue" and run.state == "starting":
             await self.workshop.store.apply(MarkRunning(run=job.ref, at=run.claimed_at))
         job = await self.workshop.store.get(job.id)
         if recovery.fate == "adopt":
-            assert slot is not None and slot.slot is not None and slot.execution is not None
-            if wrote_last and not job.spec.function:  # a worker says itself which run it has
+            assert slot is not None and slot.execution is not None
+            if wrote_last:
                 self.outputs.begin(run.seat, job.ref)
-            self._adopt(job, slot.slot, slot.execution, places)
+            self._adopt(job, slot.slot or DeadSlot(run.seat), slot.execution, places)
         else:
             if wrote_last:
                 self.outputs.begin(run.seat, job.ref)
@@ -182,7 +194,9 @@ class Startup(Struct, frozen=True):
         await self.workshop.store.apply(end_run(job, decision, usage_of(end)))
         self.slots.forget(job.ref.id)
 
-    async def _take_checkpoints(self, spooled: Mapping[str, Spooled]) -> None:
+    async def _take_checkpoints(self, spooled: Mapping[str, Spooled]) -> set[str]:
+        """Store what workers left; the runs whose files must stay, since that failed."""
+        troubled: set[str] = set()
         for run, left in spooled.items():
             if left.checkpoint is None:
                 continue
@@ -190,11 +204,15 @@ class Startup(Struct, frozen=True):
                 await self.workshop.store.apply(save_checkpoint(left.checkpoint, self.workshop.clock.now()))
             except StaleToken:
                 log.info("spooled_checkpoint_stale", run=run)
+            except StorageFailed:
+                raise
+            except DaemonError as error:  # no such job, or no room: never a reason not to start
+                log.warning("spooled_checkpoint_refused", run=run, error=str(error))
+                troubled.add(run)
+        return troubled
 
-    async def _tidy(self, found: FoundSlot, places: Mapping[str, Place]) -> None:
+    async def _tidy(self, found: FoundSlot) -> None:
         """A slot that no open run needs: whatever still runs in it belongs to a run that is over."""
-        if found.name in places:
-            return
         if found.execution is not None:
             await found.execution.end()
         if found.slot is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import anyio
 import anyio.abc
@@ -11,11 +12,12 @@ import structlog
 from jobkeep.protocol.vocabulary import ENDED_STATES, OnConflict
 from jobkeepd.core.liveness import Live, judge
 from jobkeepd.core.model import Entry, Job, Peer
-from jobkeepd.errors import ShuttingDown
+from jobkeepd.errors import ShuttingDown, StorageFailed, StorageFull
+from jobkeepd.latch import Latch
 from jobkeepd.store.changes import MakeDue, NewJob, RequestStop, ResumeJob, SubmitJobs, Submitted
 from jobkeepd.supervisor.dispatcher import Dispatcher
 from jobkeepd.supervisor.feed import Feed
-from jobkeepd.supervisor.job_task import save_progress
+from jobkeepd.supervisor.job_task import JobTask, save_progress
 from jobkeepd.supervisor.settings import QueueSettings
 from jobkeepd.supervisor.waiters import Waiters
 from jobkeepd.supervisor.workshop import Workshop
@@ -45,6 +47,10 @@ class Supervisor:
         self._group.start_soon(self.dispatcher.keep_dispatching, name="dispatcher")
         self._group.start_soon(self._keep_due, name="due times")
         self._group.start_soon(self._keep_progress, name="progress")
+        for task in self.dispatcher.tasks.values():
+            # Adopted with a stop on record: what the last daemon had promised is carried out.
+            if task.job.stop is not None:
+                self._group.start_soon(self._carry_out, task, task.job.stop, False, name=f"stop {task.job.id}")
         self.dispatcher.poke()
 
     def on_entries(self, entries: Sequence[Entry]) -> None:
@@ -54,7 +60,7 @@ class Supervisor:
 
     # -- verbs ---------------------------------------------------------------------------------------------------
 
-    async def submit(
+    def submit(
         self,
         jobs: tuple[NewJob, ...],
         environments: tuple[tuple[str, bytes], ...],
@@ -63,7 +69,7 @@ class Supervisor:
         request: str | None,
         digest: str,
         on_conflict: OnConflict,
-    ) -> Submitted:
+    ) -> Latch[Submitted | Exception]:
         if self.dispatcher.draining:
             raise ShuttingDown("the daemon is about to end")
         change = SubmitJobs(
@@ -75,11 +81,9 @@ class Supervisor:
             digest=digest,
             on_conflict=on_conflict,
         )
-        submitted = await self._store.apply(change)
-        if submitted.created:
-            for job in jobs:
-                self._offer(job.id, job.spec.queue)
-        return submitted
+        answer: Latch[Submitted | Exception] = Latch()
+        self._store.post(change, partial(self._submitted, answer, jobs))
+        return answer
 
     async def cancel(self, job: str, by: Peer, *, force: bool, reason: str | None) -> Job:
         return await self._stop(job, "cancelled", by, force, reason)
@@ -98,16 +102,17 @@ class Supervisor:
     async def wait(self, ids: Sequence[str], any: bool, timeout: float | None) -> list[Job]:
         jobs = set(ids)
         ended: dict[str, Job] = {}
-        with anyio.move_on_after(timeout), self._waiters.watch(jobs) as watch:
-            candidates = jobs
-            while True:
-                for job in await self._store.get_all(list(candidates)):
-                    if job.state in ENDED_STATES:
-                        ended[job.id] = job
-                if len(ended) == len(jobs) or (any and ended):
-                    break
-                candidates = await watch.ended()
+        with self._waiters.watch(jobs) as watch:
+            await self._add_ended(ended, jobs)
+            with anyio.move_on_after(timeout):
+                while len(ended) < len(jobs) and not (any and ended):
+                    await self._add_ended(ended, await watch.ended())
         return list(ended.values())
+
+    async def _add_ended(self, ended: dict[str, Job], candidates: set[str]) -> None:
+        for job in await self._store.get_all(list(candidates)):
+            if job.state in ENDED_STATES:
+                ended[job.id] = job
 
     def live(self, job: Job) -> Live | None:
         task = self.dispatcher.tasks.get(job.id)
@@ -122,24 +127,34 @@ class Supervisor:
     async def _stop(self, ref: str, stop: str, by: Peer, force: bool, reason: str | None) -> Job:
         job = await self._store.get(ref)
         task = self.dispatcher.tasks.get(job.id)
-        if task is not None:
-            if task.withdraw():
-                await task.left("claiming", "waiting")
-            else:
-                await task.left("claiming", "waiting", "starting")
+        if task is not None and task.withdraw():
+            await task.left("claiming", "waiting")
         at = self._workshop.clock.now()
         change = RequestStop(job=job.id, stop=stop, by=by, at=at, force=force, reason=reason)
         job = await self._store.apply(change)
-        if task is not None and task.attempt is not None:
-            why = "cancelled" if stop == "cancelled" else "restart"
-            self._group.start_soon(task.attempt.stop, why, force, name=f"stop {job.id}")
+        if task is not None:
+            self._group.start_soon(self._carry_out, task, stop, force, name=f"stop {job.id}")
         return job
+
+    async def _carry_out(self, task: JobTask, stop: str, force: bool) -> None:
+        """End the run of a job for which a stop is on record."""
+        await task.left("claiming", "waiting")
+        if task.attempt is not None:
+            await task.attempt.stop("cancelled" if stop == "cancelled" else "restart", force)
 
     def _after_run(self, job: Job) -> None:
         if job.state == "queued":
             self.dispatcher.offer(job)
         elif job.state == "scheduled":
             self._due.set()
+
+    def _submitted(
+        self, answer: Latch[Submitted | Exception], jobs: Sequence[NewJob], done: Submitted | Exception
+    ) -> None:
+        answer.set(done)  # first, since somebody waits for it
+        if isinstance(done, Submitted) and done.created:
+            for job in jobs:
+                self._offer(job.id, job.spec.queue)
 
     def _offer(self, id: str, queue: str) -> None:
         job = self._store.cached(id)
@@ -160,7 +175,13 @@ class Supervisor:
     async def _keep_due(self) -> None:
         while True:
             self._due = anyio.Event()
-            with anyio.move_on_after(await self.due_once()):
+            try:
+                delay = await self.due_once()
+            except StorageFull:
+                delay = DUE_CHECK
+            except StorageFailed:
+                return  # the daemon has been told, and ends
+            with anyio.move_on_after(delay):
                 await self._due.wait()
 
     def progress_once(self) -> None:

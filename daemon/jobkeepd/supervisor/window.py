@@ -40,9 +40,7 @@ class Window:
         """A job has become queued: take it if it belongs here, else leave it to the next fill."""
         if job.id in self._ids:
             return
-        if (self._complete and len(self._jobs) < 4 * SIZE) or (
-            self._jobs and _order(job) < _order(self._jobs[-1])
-        ):
+        if self._complete or (self._jobs and _order(job) < _order(self._jobs[-1])):
             self._insert(job)
         else:
             self.miss()
@@ -66,5 +64,11 @@ class Window:
         self._complete = len(found) < SIZE and not self._missed
 
     def _insert(self, job: Job) -> None:
-        insort(self._jobs, job, key=_order)
+        if not self._jobs or _order(self._jobs[-1]) < _order(job):
+            self._jobs.append(job)  # most are the youngest of their priority
+        else:
+            insort(self._jobs, job, key=_order)
         self._ids.add(job.id)
+        if len(self._jobs) > 4 * SIZE:  # the last ones can wait on disk
+            self._ids.discard(self._jobs.pop().id)
+            self.miss()

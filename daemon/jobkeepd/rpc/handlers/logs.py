@@ -10,7 +10,7 @@ import anyio
 
 from jobkeep.protocol import faults
 from jobkeep.protocol.jobs import LogChunk, LogsParameters
-from jobkeep.protocol.vocabulary import Stream
+from jobkeep.protocol.vocabulary import ENDED_STATES, Stream
 from jobkeepd.core.model import Job, Peer
 from jobkeepd.rpc.faults import Refusal, invalid
 from jobkeepd.rpc.log_file import CHUNK, LogFile
@@ -126,4 +126,6 @@ class RunEnd:
     async def reached(self) -> bool:
         job = self._services.store.cached(self._job) or await self._services.store.get(self._job)
         run = job.run
-        return run is None or run.number != self._number or run.state == "ended"
+        if run is None or run.number < self._number:  # its claim was taken back; the number will be used again
+            return job.state in ENDED_STATES
+        return run.number > self._number or run.state == "ended"

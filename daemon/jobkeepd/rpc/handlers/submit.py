@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
-from msgspec import MsgspecError, structs
+from msgspec import MsgspecError, Struct, structs
 
 from jobkeep.protocol.jobs import (
     JobSpec,
@@ -19,12 +19,14 @@ from jobkeep.protocol.jobs import (
 from jobkeep.protocol.vocabulary import ARGUMENTS_LIMIT, OnConflict
 from jobkeepd.core.model import Peer
 from jobkeepd.errors import UnknownQueue
+from jobkeepd.latch import Latch
 from jobkeepd.rpc.faults import invalid, too_large
 from jobkeepd.rpc.parameters import located
 from jobkeepd.rpc.services import Services
 from jobkeepd.store.changes import NewJob, Submitted
 
 BATCH_LIMIT: Final = 16 << 20  # bytes of all specs of a batch: a large template times many items is much
+Answer: TypeAlias = Latch[Struct | Exception]
 _sorted: Final = msgspec.json.Encoder(order="sorted").encode
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -32,10 +34,13 @@ _encode: Final = msgspec.json.Encoder().encode
 class Batch:
     """Judges specs and takes environments out of them."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, request: str | None, *, one: bool = False) -> None:
+        """`one`: there is but one job, and a message bounds its size."""
         self._services = services
         self._queues = services.queues()
-        self._digest = sha256()
+        self._request = request
+        self._digest = sha256() if request is not None else None  # only a repeated request is compared
+        self._encodes = not one or request is not None
         self._size = 0
         self.jobs: list[NewJob] = []
         self.environments: dict[str, bytes] = {}
@@ -45,14 +50,18 @@ class Batch:
         _check(spec, prefix)
         if spec.queue not in self._queues:
             raise UnknownQueue(spec.queue, sorted(self._queues))
-        encoded = _sorted(spec)
+        if self._encodes:
+            self._weigh(_sorted(spec))
+        self.jobs.append(NewJob(self._services.new_id(), spec, environment))
+
+    def _weigh(self, encoded: bytes) -> None:
+        """Without the environment: the same request from another shell is the same request."""
         self._size += len(encoded)
         if self._size > BATCH_LIMIT:
             raise too_large("items", self._size, BATCH_LIMIT)
-        # Without the environment: the same request from another shell is the same request.
-        self._digest.update(encoded)
-        self._digest.update(b"\0")
-        self.jobs.append(NewJob(self._services.new_id(), spec, environment))
+        if self._digest is not None:
+            self._digest.update(encoded)
+            self._digest.update(b"\0")
 
     def keep(self, environment: dict[str, str] | None, field: str) -> str | None:
         """Its hash."""
@@ -64,44 +73,50 @@ class Batch:
         self.environments[hash] = encoded
         return hash
 
-    async def submit(self, peer: Peer, request: str | None, on_conflict: OnConflict) -> Submitted:
-        self._digest.update(on_conflict.encode())
-        return await self._services.jobs.submit(
+    def submit(self, peer: Peer, on_conflict: OnConflict, reply: Callable[[Submitted], Struct]) -> Answer:
+        digest = ""
+        if self._digest is not None:
+            self._digest.update(on_conflict.encode())
+            digest = self._digest.hexdigest()
+        accepted = self._services.jobs.submit(
             tuple(self.jobs),
             tuple(self.environments.items()),
             peer,
-            request=request,
-            digest=self._digest.hexdigest(),
+            request=self._request,
+            digest=digest,
             on_conflict=on_conflict,
         )
+        answer: Answer = Latch()
+        accepted.then(lambda done: answer.set(done if isinstance(done, Exception) else reply(done)))
+        return answer
 
 
-def submit(services: Services, asked: SubmitParameters, peer: Peer) -> Coroutine[Any, Any, SubmitReply]:
-    batch = Batch(services)
-    environment = batch.keep(asked.spec.environment, "spec.environment")
-    batch.add(structs.replace(asked.spec, environment=None), environment, "spec.")
-    return _submitted(batch, asked, peer)
+def submit(services: Services, asked: SubmitParameters, peer: Peer) -> Answer:
+    batch = Batch(services, asked.request_id, one=True)
+    spec, environment = asked.spec, None
+    if spec.environment is not None:
+        environment = batch.keep(spec.environment, "spec.environment")
+        spec = structs.replace(spec, environment=None)
+    batch.add(spec, environment, "spec.")
+    return batch.submit(peer, asked.on_conflict, _submitted)
 
 
-async def _submitted(batch: Batch, asked: SubmitParameters, peer: Peer) -> SubmitReply:
-    done = await batch.submit(peer, asked.request_id, asked.on_conflict)
+def _submitted(done: Submitted) -> SubmitReply:
     return SubmitReply(done.ids[0], done.state, done.created)
 
 
-def submit_many(services: Services, asked: SubmitManyParameters, peer: Peer) -> Coroutine[Any, Any, SubmitManyReply]:
-    batch = Batch(services)
+def submit_many(services: Services, asked: SubmitManyParameters, peer: Peer) -> Answer:
+    batch = Batch(services, asked.request_id)
     template = msgspec.to_builtins(asked.template)
     shared = batch.keep(template.pop("environment", None), "template.environment")
     for number, item in enumerate(asked.items):
         place = f"items[{number}]"
         spec = _merged(template, item, place)
         own = batch.keep(spec.environment, f"{place}.environment")
-        batch.add(structs.replace(spec, environment=None), own or shared, f"{place}.")
-    return _submitted_many(batch, asked, peer)
-
-
-async def _submitted_many(batch: Batch, asked: SubmitManyParameters, peer: Peer) -> SubmitManyReply:
-    return SubmitManyReply(list((await batch.submit(peer, asked.request_id, "reject")).ids))
+        if own is not None:
+            spec = structs.replace(spec, environment=None)
+        batch.add(spec, own or shared, f"{place}.")
+    return batch.submit(peer, "reject", lambda done: SubmitManyReply(list(done.ids)))
 
 
 def _merged(template: dict[str, Any], item: dict[str, Any], place: str) -> JobSpec:
@@ -121,7 +136,7 @@ def _check(spec: JobSpec, prefix: str) -> None:
         _check_command(spec.command, prefix)
         if spec.arguments:
             raise invalid(f"{prefix}arguments", "a command takes no arguments but those in its list")
-    elif (size := len(_encode(spec.arguments))) > ARGUMENTS_LIMIT:
+    elif spec.arguments and (size := len(_encode(spec.arguments))) > ARGUMENTS_LIMIT:
         raise too_large(f"{prefix}arguments", size, ARGUMENTS_LIMIT)
     for name in ("cwd", "python"):
         path = getattr(spec, name)
