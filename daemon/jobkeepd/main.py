@@ -43,7 +43,6 @@ from jobkeepd.supervisor.workshop import Environments, Workshop
 log = structlog.get_logger()
 TRIM_INTERVAL = 30.0
 BACKLOG = 512
-INTERRUPTED = 130
 
 
 def run(argv: Sequence[str]) -> int:
@@ -58,8 +57,6 @@ def run(argv: Sequence[str]) -> int:
         return _refuse(error)
     try:
         return daemon.run()
-    except KeyboardInterrupt:  # before it served: later it ends by it as by SIGTERM
-        return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the last one who can tell what has ended the daemon
         return daemon.end_of(error)
 
