@@ -10,6 +10,7 @@ import threading
 import time
 from contextlib import suppress
 from contextvars import ContextVar
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +54,13 @@ async def fail_async() -> None:
     raise LookupError("later")
 
 
-def leave() -> None:
-    raise SystemExit(4)
+def leave(code: int | str | None) -> None:
+    raise SystemExit(code)
+
+
+async def leave_async() -> None:
+    await asyncio.sleep(0)
+    sys.exit()
 
 
 def large() -> str:
@@ -63,6 +69,21 @@ def large() -> str:
 
 def not_json() -> object:
     return object()
+
+
+def not_finite(depth: int) -> list[Any]:
+    value: list[Any] = [None, float("-inf")]
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+def unlike_json() -> list[Any]:
+    return [{1}, (2, None), 2**70, date(2026, 1, 2)]
+
+
+def not_finite_state(ctx: BlockingJobContext) -> None:
+    ctx.checkpoint({"mean": float("nan")})
 
 
 def talk() -> None:
@@ -84,6 +105,16 @@ async def swallow() -> str:
     with suppress(asyncio.CancelledError):
         await asyncio.sleep(3600)
     return "late"
+
+
+async def swallow_for_ever(seconds: float) -> None:
+    print("waiting", flush=True)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(0.02)
+            continue
+        print("cancelled", flush=True)
 
 
 async def look(ctx: JobContext) -> str:

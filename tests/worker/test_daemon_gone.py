@@ -120,7 +120,7 @@ def test_a_checkpoint_that_is_refused_for_good_fails_its_job(daemon: FakeDaemon,
     """With the daemon's words."""
     daemon.refuse = {"Checkpoint": "org.jobkeep.Jobs.TooLarge"}
     error = daemon.finish_of("sample:items", number=50)["error"]
-    assert (error["type"], error["message"]) == ("jobkeep.errors.TooLarge", "no")
+    assert (error["type"], error["message"]) == ("TooLarge", "no")
 
 
 def test_an_end_that_is_refused_for_good_is_reported_as_a_failure(daemon: FakeDaemon, worker: Worker) -> None:

@@ -43,7 +43,6 @@ def test_a_run_knows_itself(daemon: FakeDaemon) -> None:
         ("sample:add_async", {"a": 1, "c": 1, "d": 2}, "sample:add_async takes no argument 'c', 'd'"),
         ("sample:nothing", {}, "module 'sample' has no 'nothing'"),
         ("sample:NOT_CALLABLE", {}, "'sample:NOT_CALLABLE' is a int and cannot be called"),
-        ("nowhere.at_all:f", {}, "there is no module 'nowhere' for 'nowhere.at_all:f'"),
     ],
 )
 def test_what_cannot_be_called_says_why(
@@ -55,11 +54,22 @@ def test_what_cannot_be_called_says_why(
     assert daemon.finish_of("sample:add", a=1)["result"] == 2
 
 
+def test_a_module_that_is_not_there_is_told_with_where_it_was_looked_for(daemon: FakeDaemon) -> None:
+    """The first place is the working directory."""
+    error = daemon.finish_of("nowhere.at_all:f")["error"]
+    assert error["type"] == "UnknownFunction"
+    assert error["message"].startswith(
+        "there is no module 'nowhere' for 'nowhere.at_all:f', "
+        f"neither in the working directory {daemon.directory} nor "
+    )
+
+
 def test_a_module_that_fails_to_import_shows_its_traceback(daemon: FakeDaemon) -> None:
     """Of its own line, also when what it imports is missing."""
     (daemon.directory / "broken.py").write_text("1 / 0\n")
     (daemon.directory / "needy.py").write_text("import no_such_thing\n")
     error = daemon.finish_of("broken:f")["error"]
+    assert error["type"] == "ModuleBroken"
     assert "ZeroDivisionError" in error["message"]
     assert 'broken.py", line 1' in error["traceback"]
     assert "no_such_thing" in daemon.finish_of("needy:f")["error"]["message"]
@@ -73,13 +83,39 @@ def test_an_exception_fails_the_run_with_its_own_traceback(daemon: FakeDaemon) -
     traceback = daemon.finish_of("sample:fail_async")["error"]["traceback"]
     assert "in fail_async" in traceback
     assert "serve.py" not in traceback
-    assert daemon.finish_of("sample:leave")["error"]["type"] == "SystemExit"
+
+
+def test_an_exit_is_the_end_of_a_run_as_it_is_of_a_script(daemon: FakeDaemon) -> None:
+    """Without a status, or with 0, it is a success."""
+    for function, arguments in (
+        ("sample:leave", {"code": None}),
+        ("sample:leave", {"code": 0}),
+        ("sample:leave_async", {}),
+    ):
+        finish = daemon.finish_of(function, **arguments)
+        assert (finish["outcome"], finish.get("result")) == ("succeeded", None)
+    for code in (3, "no input"):
+        error = daemon.finish_of("sample:leave", code=code)["error"]
+        assert (error["type"], error["message"]) == ("SystemExit", str(code))
 
 
 def test_results_are_bounded_json(daemon: FakeDaemon) -> None:
     """The error names the limit, or the type that is none of JSON's."""
-    assert "over the limit of 262144" in daemon.finish_of("sample:large")["error"]["message"]
+    large = daemon.finish_of("sample:large")["error"]
+    assert large["type"] == "TooLarge"
+    assert "over the limit of 262144" in large["message"]
     assert "object" in daemon.finish_of("sample:not_json")["error"]["message"]
+
+
+def test_what_json_has_no_number_for_is_refused_and_never_becomes_null(daemon: FakeDaemon) -> None:
+    """Neither in a result, however deep, nor in a state; what else msgspec knows is taken as it encodes it."""
+    for depth in (0, 1, 200):
+        error = daemon.finish_of("sample:not_finite", depth=depth)["error"]
+        assert error["type"] == "TypeError"
+        assert f"the result{'[0]' * depth}[1] is -inf" in error["message"]
+    error = daemon.finish_of("sample:not_finite_state")["error"]
+    assert (error["type"], "the state['mean'] is nan" in error["message"]) == ("TypeError", True)
+    assert daemon.finish_of("sample:unlike_json")["result"] == [[1], [2, None], 2**70, "2026-01-02"]
 
 
 def test_output_goes_to_the_files_of_the_run(daemon: FakeDaemon) -> None:
@@ -91,6 +127,8 @@ def test_output_goes_to_the_files_of_the_run(daemon: FakeDaemon) -> None:
     silent = daemon.order("sample:add", a=1)
     daemon.wait("Finish", silent)
     assert daemon.output(silent) == b""
+    told = {finish["run"]: finish.get("silent", False) for _, finish in daemon.reports}
+    assert (told[run], told[silent]) == (False, True)
     assert (daemon.directory / "worker.log").read_bytes() == b""
 
 

@@ -25,11 +25,15 @@ def started(daemon: FakeDaemon, function: str, **arguments: Any) -> str:
 def waiting(daemon: FakeDaemon, function: str) -> str:
     """A run that has written a line."""
     run = daemon.order(function)
+    until_written(daemon, run)
+    return run
+
+
+def until_written(daemon: FakeDaemon, run: str) -> None:
     deadline = time.monotonic() + 10
     path = daemon.directory / f"{run}.out"
     while not (path.exists() and path.read_bytes()):
         assert time.monotonic() < deadline
-    return run
 
 
 @pytest.mark.parametrize(
@@ -60,6 +64,15 @@ def test_a_late_success_is_a_success(daemon: FakeDaemon) -> None:
     run = waiting(daemon, "sample:look")
     daemon.stop(run, "drain")
     assert daemon.wait("Finish", run)["result"] == "looked: drain"
+
+
+def test_a_function_that_swallows_its_cancellation_is_cancelled_once_a_second(daemon: FakeDaemon) -> None:
+    """It may clean up, and does not spin."""
+    run = daemon.order("sample:swallow_for_ever", seconds=1.6)
+    until_written(daemon, run)
+    daemon.stop(run)
+    assert daemon.wait("Finish", run)["outcome"] == "succeeded"
+    assert daemon.output(run).splitlines() == [b"waiting", b"cancelled", b"cancelled"]
 
 
 def test_a_plain_function_is_stopped_in_its_context(daemon: FakeDaemon) -> None:

@@ -114,7 +114,8 @@ class FinishParameters(Struct, forbid_unknown_fields=True, kw_only=True, omit_de
     error: ErrorInfo | None = None
     reason: Text | None = None
     clean: bool = True
-    retire: bool = False  # a file it imported has changed, or it has served enough runs
+    retire: bool = False  # it has served enough runs
+    silent: bool = False  # the run has written nothing: both of its output files are empty, and nobody has them open
 
 
 class FailedKeysParameters(Struct, forbid_unknown_fields=True):

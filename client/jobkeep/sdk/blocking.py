@@ -65,7 +65,7 @@ class BlockingJobContext:
     def checkpoint(self, state: Any) -> None:
         """Make `state` durable, a JSON value of at most 64 KiB; a later run finds it as `restored`.
 
-        Raises TooLarge.
+        Raises TooLarge, and TypeError for what is no JSON value, such as NaN.
         """
         self._ledger.set_state(state)
         seq = self._ledger.send_checkpoint()

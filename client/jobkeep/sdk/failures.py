@@ -17,9 +17,7 @@ _encode = msgspec.json.Encoder().encode
 
 def error_info(error: BaseException, limit: int, *, skip: str | None = None) -> ErrorInfo:
     """`error` as data of at most `limit` bytes as JSON. Leading frames in folder `skip` are left out."""
-    kind = type(error)
-    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    return bounded(name, _message(error), _text(error, skip), limit)
+    return bounded(_name(type(error)), _message(error), _text(error, skip), limit)
 
 
 def bounded(name: str, message: str, text: str | None, limit: int) -> ErrorInfo:
@@ -32,6 +30,13 @@ def bounded(name: str, message: str, text: str | None, limit: int) -> ErrorInfo:
         if len(_encode(info)) <= limit or room < 64:
             return info
         room = room * 2 // 3  # escapes and non-ASCII letters take more bytes than characters
+
+
+def _name(kind: type[BaseException]) -> str:
+    """Python's own and ours by their short names: where they are defined tells nobody anything."""
+    if kind.__module__.partition(".")[0] in ("builtins", "jobkeep"):
+        return kind.__qualname__
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _message(error: BaseException) -> str:

@@ -12,6 +12,7 @@ from msgspec import Raw, Struct
 
 from jobkeep.errors import TooLarge
 from jobkeep.protocol.jobs import FailedItem
+from jobkeep.protocol.values import encode_value
 from jobkeep.protocol.vocabulary import STATE_LIMIT
 from jobkeep.protocol.worker import ItemKey, RunOrder
 from jobkeep.sdk.port import CheckpointContent, Port, ProgressContent
@@ -82,8 +83,8 @@ class Ledger:
         return name, record
 
     def set_state(self, state: Any) -> None:
-        """Take over the job's own state, a JSON value of at most 64 KiB."""
-        encoded = _encode(state)
+        """Take over the job's own state, a JSON value of at most 64 KiB. Raises TypeError, TooLarge."""
+        encoded = encode_value(state, "the state")
         if len(encoded) > STATE_LIMIT:
             raise TooLarge(f"the state is {len(encoded)} bytes as JSON, over the limit of {STATE_LIMIT}")
         self._state = Raw(encoded)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Final
+
 import anyio
 
 from jobkeep.protocol.worker import BeatParameters, RunOrder
 from jobkeep.worker.courier import Courier
 from jobkeep.worker.doorbell import Doorbell
 from jobkeep.worker.port import LEASE_LOST, WorkerPort
+
+AGAIN_S: Final = 1.0  # until a function that has swallowed its cancellation is cancelled again
+RETRY_S: Final = 0.005  # until one that could not be cancelled at that moment is
 
 
 class ActiveRun:
@@ -22,6 +28,7 @@ class ActiveRun:
         self._courier = courier
         self._attention_s = attention_s
         self._scope: anyio.CancelScope | None = None
+        self._task: asyncio.Task[object] | None = None
         self._doorbell: Doorbell | None = None
         self._tick_due = False
 
@@ -37,9 +44,10 @@ class ActiveRun:
         """The job runs in this scope from now on."""
         self.ticks = 0
         self._scope = scope
+        self._task = asyncio.current_task()
         self._doorbell = self.port.doorbell = doorbell
         if self.stop_reason is not None:
-            scope.cancel()
+            self._cancel_scope()
 
     def leave(self) -> None:
         """The job has ended: nothing can stop it any more."""
@@ -103,5 +111,17 @@ class ActiveRun:
             doorbell.ring(self._cancel_scope)
 
     def _cancel_scope(self) -> None:
-        if self._scope is not None and not self.ended:
-            self._scope.cancel()
+        """Cancel, and again in a second if it goes on; anyio would cancel it with each turn of the loop."""
+        scope, task = self._scope, self._task
+        if scope is None or task is None or self.ended:
+            return
+        before = task.cancelling()
+        if scope.cancel_called:
+            scope._deliver_cancellation(scope)  # type: ignore[attr-defined] # no public way
+        else:
+            scope.cancel()
+        handle = getattr(scope, "_cancel_handle", None)
+        if handle is not None:
+            handle.cancel()
+        delay = AGAIN_S if task.cancelling() > before else RETRY_S
+        asyncio.get_running_loop().call_later(delay, self._cancel_scope)

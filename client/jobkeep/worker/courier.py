@@ -261,6 +261,7 @@ class Courier:
                 error=ErrorInfo(_REFUSED, str(error)[:1024]),
                 clean=held.clean,
                 retire=held.retire,
+                silent=held.silent,
             )
         )
 
@@ -292,6 +293,6 @@ class Courier:
                 self.wake()
 
 
-_REFUSED = "jobkeep.errors.InvalidRequest"
+_REFUSED = "InvalidRequest"
 _UNREAD = 32  # replies
 _UNREAD_S = 1.0

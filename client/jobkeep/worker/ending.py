@@ -5,17 +5,16 @@ from __future__ import annotations
 import os
 from typing import Any, Final
 
-import msgspec
 from msgspec import Raw, Struct
 
 from jobkeep.errors import Stopped
 from jobkeep.protocol.jobs import ErrorInfo
+from jobkeep.protocol.values import encode_value
 from jobkeep.protocol.vocabulary import ERROR_LIMIT, RESULT_LIMIT
 from jobkeep.protocol.worker import Outcome
 from jobkeep.sdk.failures import bounded, error_info
 
 _HERE: Final = os.path.dirname(__file__)
-_encode = msgspec.json.Encoder().encode
 
 
 class Ending(Struct):
@@ -32,19 +31,21 @@ def returned(value: Any) -> Ending:
     if value is None:
         return Ending("succeeded")
     try:
-        result = _encode(value)
-    except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
-        return refused("TypeError", f"the result cannot be JSON: {error}")
+        result = encode_value(value, "the result")
+    except TypeError as error:
+        return refused("TypeError", str(error))
     if len(result) > RESULT_LIMIT:
         message = f"the result is {len(result)} bytes as JSON, over the limit of {RESULT_LIMIT}"
-        return refused("jobkeep.errors.TooLarge", message)
+        return refused("TooLarge", message)
     return Ending("succeeded", result=Raw(result))
 
 
 def raised(error: BaseException, stop_reason: str | None) -> Ending:
-    """The function has raised; Stopped is the end that was asked for."""
+    """The function has raised; Stopped is the end that was asked for, and sys.exit() without a status a good one."""
     if _means_stop(error):
         return stopped(stop_reason or "cancelled")
+    if isinstance(error, SystemExit) and (error.code is None or error.code == 0):
+        return Ending("succeeded")
     return Ending("failed", error=error_info(error, ERROR_LIMIT, skip=_HERE))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import sys
 from collections.abc import Callable
 from pathlib import PurePath
 from types import SimpleNamespace
@@ -78,7 +79,10 @@ def _find(name: str) -> Callable[..., Any]:
     except ModuleNotFoundError as error:
         missing = error.name or ""
         if module_name == missing or module_name.startswith(f"{missing}."):
-            raise UnknownFunction(f"there is no module {missing!r} for {name!r}") from None
+            raise UnknownFunction(
+                f"there is no module {missing!r} for {name!r}, "
+                f"neither in the working directory {sys.path[0]} nor among what is installed"
+            ) from None
         raise ModuleBroken(f"the module of {name!r} cannot be imported: {error}") from error
     except (Exception, SystemExit) as error:
         why = f"{type(error).__name__}: {error}"

@@ -31,6 +31,11 @@ class OutputFile:
         self._path, self._identity, self._descriptor = path, (status.st_dev, status.st_ino), opened
         return opened
 
+    @property
+    def is_empty(self) -> bool:
+        """It was opened, and nothing has been written to it."""
+        return self._descriptor >= 0 and os.fstat(self._descriptor).st_size == 0
+
 
 class Output:
     """Works on descriptors 1 and 2, so that children and C code write to the run's files too."""
@@ -59,6 +64,11 @@ class Output:
             sys.stdout, sys.stderr = streams
         self._flush()
         self._point(*self._log)
+
+    @property
+    def silent(self) -> bool:
+        """Nothing is in the files that were the last run's."""
+        return self._first.is_empty and self._second.is_empty
 
     def _flush(self) -> None:
         for stream in self._streams:

@@ -189,6 +189,7 @@ class Server:
                 reason=ending.reason,
                 clean=clean,
                 retire=retire,
+                silent=clean and self._output.silent,
             )
         )
 
