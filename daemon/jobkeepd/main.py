@@ -117,7 +117,7 @@ class Daemon:
         known = [cause for cause in causes if failures.explain(cause) is not None]
         if not self._served and len(known) == len(causes):
             return _refuse(known[0])
-        for cause in causes:
+        for cause in sorted(causes, key=lambda cause: not isinstance(cause, StorageFailed)):
             if isinstance(cause, StorageFailed):
                 self._fail(cause)
             elif self._failure is None or cause not in known:  # after a failure of the store others follow
