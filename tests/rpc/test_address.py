@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -49,9 +50,17 @@ def test_a_live_socket_is_left_alone(folder: Path) -> None:
     assert caught.value.pid == os.getpid()
 
 
-def test_of_many_who_find_a_stale_socket_one_gets_the_place(folder: Path) -> None:
+def test_of_many_who_find_a_stale_socket_one_gets_the_place(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between its bind and its listen nobody answers there either, and it must not be taken for stale."""
     bind(str(folder / "s"), 8).socket.close()
+
+    chmod = os.chmod
+
+    def linger(path: str, mode: int) -> None:
+        time.sleep(0.02)
+        chmod(path, mode)
+
+    monkeypatch.setattr(os, "chmod", linger)
 
     def compete(_: int) -> Address | None:
         try:
