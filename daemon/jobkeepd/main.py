@@ -43,7 +43,6 @@ from jobkeepd.supervisor.workshop import Environments, Workshop
 log = structlog.get_logger()
 TRIM_INTERVAL = 30.0
 BACKLOG = 512
-INTERRUPTED = 130
 
 
 def run(argv: Sequence[str]) -> int:
@@ -58,8 +57,6 @@ def run(argv: Sequence[str]) -> int:
         return _refuse(error)
     try:
         return daemon.run()
-    except KeyboardInterrupt:  # before it served: later it ends by it as by SIGTERM
-        return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the last one who can tell what has ended the daemon
         return daemon.end_of(error)
 
@@ -120,7 +117,7 @@ class Daemon:
         known = [cause for cause in causes if failures.explain(cause) is not None]
         if not self._served and len(known) == len(causes):
             return _refuse(known[0])
-        for cause in causes:
+        for cause in sorted(causes, key=lambda cause: not isinstance(cause, StorageFailed)):
             if isinstance(cause, StorageFailed):
                 self._fail(cause)
             elif self._failure is None or cause not in known:  # after a failure of the store others follow

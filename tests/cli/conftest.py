@@ -81,9 +81,9 @@ def start(*argv: str, **options: Any) -> subprocess.Popen[bytes]:
     """Start a command line in a process of its own."""
     options.setdefault("stdout", subprocess.PIPE)
     options.setdefault("stderr", subprocess.PIPE)
+    options.setdefault("stdin", subprocess.DEVNULL)
     return subprocess.Popen(
         [sys.executable, "-m", "jobkeep.cli", *argv],
         env={**os.environ, "PYTHONPATH": str(CLIENT)},
-        stdin=subprocess.DEVNULL,
         **options,
     )

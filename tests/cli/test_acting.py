@@ -136,3 +136,28 @@ def test_wait_asks_in_turns(jobkeep: Jobkeep, daemon: FakeDaemon) -> None:
 
     assert jobkeep("wait", "a").code == 0
     assert len(daemon.called("Wait")) == 2
+
+
+def test_a_restart_of_a_running_job_is_no_running_job(jobkeep: Jobkeep, daemon: FakeDaemon) -> None:
+    """Its run is being ended; the wire's own word is for programs."""
+    daemon.answers["Restart"] = {"id": "a1", "state": "running"}
+
+    assert jobkeep("restart", "a").out == "a1  ↻ restarting\n"
+    assert jobkeep("restart", "a", "--json").json["state"] == "running"
+
+
+@pytest.mark.parametrize(("allowed", "hint"), [(True, "jobkeep resume a1 --failed-items"), (False, "jobkeep show a1")])
+def test_a_refused_resume_knows_of_failed_items(
+    jobkeep: Jobkeep, daemon: FakeDaemon, allowed: bool, hint: str
+) -> None:
+    """They can be run again although the job has succeeded."""
+
+    def refuse(_: object) -> None:
+        raise Fault("Refused", message="has succeeded", id="a1", action="resume", reason="", state="succeeded")
+
+    job = ended(job__id="a1", job__actions={"resume_failed_items": {"allowed": allowed, "reason": None}})
+    daemon.answers.update(Resume=refuse, Get={"job": job})
+    done = jobkeep("resume", "a")
+
+    assert done.code == 5
+    assert f"hint: {hint}" in done.err

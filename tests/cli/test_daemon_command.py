@@ -11,6 +11,7 @@ import pytest
 from cli.conftest import Jobkeep
 from cli.fake_daemon import FakeDaemon
 from jobkeep import __version__
+from jobkeep.errors import NoDaemon
 
 GONE = (1 << 22) + 7  # above the highest pid there can be
 
@@ -114,6 +115,27 @@ def test_start_starts_one(jobkeep: Jobkeep, folder: str, monkeypatch: pytest.Mon
     started[0].close()
 
     assert (done.code, done.out) == (0, f"started: pid 77, socket {folder}/new\n")
+
+
+@pytest.mark.parametrize("folder_is_there", [True, False])
+def test_start_says_that_the_named_socket_is_the_trouble(
+    jobkeep: Jobkeep, daemon: FakeDaemon, folder: str, monkeypatch: pytest.MonkeyPatch, folder_is_there: bool
+) -> None:
+    """Another one of the user's daemons runs already, or there is no such folder."""
+
+    def refuse(*, socket: str) -> str:
+        raise NoDaemon(socket, "jobkeepd was started and ended at once: hint: look elsewhere")
+
+    socket = f"{folder}/nowhere" if folder_is_there else f"{folder}/none/x"
+    monkeypatch.setenv("JOBKEEP_SOCKET", socket)
+    monkeypatch.setattr("jobkeep.client.autostart.start_daemon", refuse)
+    monkeypatch.setattr("jobkeep.paths.user_socket", lambda _: daemon.path)
+    done = jobkeep("daemon", "start")
+
+    assert done.code == 4
+    assert done.err.startswith(f"jobkeep: JOBKEEP_SOCKET names {socket}, ")
+    assert ("there is no folder" in done.err) == (not folder_is_there)
+    assert (f"your daemon runs already, on {daemon.path}" in done.err) == folder_is_there
 
 
 def test_stop_returns_when_the_process_is_gone(jobkeep: Jobkeep, daemon: FakeDaemon) -> None:

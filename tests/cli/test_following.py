@@ -82,7 +82,7 @@ def test_a_functions_result_is_json_and_its_error_a_line(jobkeep: Jobkeep, follo
     done = jobkeep("call", "m:f")
     assert (done.code, done.err) == (
         1,
-        "jobkeep: job k3x9a0b1 failed: ValueError: bad\\nrow\nhint: jobkeep show k3x9a0b1\n",
+        "jobkeep: job k3x9a0b1 failed: ValueError: bad\\nrow\nhint: jobkeep show k3x9a0b1 prints the traceback\n",
     )
 
 

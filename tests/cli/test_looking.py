@@ -66,6 +66,23 @@ def test_ls_says_when_there_is_more(jobkeep: Jobkeep, daemon: FakeDaemon) -> Non
     assert done.err == "jobkeep: there are more: jobkeep ls --all, or --limit N\n"
 
 
+def test_ls_says_that_more_jobs_have_ended(jobkeep: Jobkeep, daemon: FakeDaemon) -> None:
+    """A note for people; programs that ask for --json know what they asked for."""
+    daemon.answers["List"] = pages([ended(job__id=f"e{i:02}") for i in range(21)])
+
+    assert jobkeep().err == "jobkeep: only the 20 jobs that ended last are shown: jobkeep ls --all, or --limit N\n"
+    assert jobkeep("--json").err == ""
+    assert jobkeep("ls", "--limit", "3").err == ""
+
+
+def test_a_queue_that_is_none_is_told(jobkeep: Jobkeep, daemon: FakeDaemon) -> None:
+    """Not with an empty list alone."""
+    daemon.answers.update(List=pages([]), Status={"queues": {"default": {}, "io": {}}})
+
+    assert jobkeep("ls", "--queue", "oi").err == "jobkeep: there is no queue oi; there are: default, io\n"
+    assert jobkeep("ls", "--queue", "io").err == ""
+
+
 def test_json_is_the_wires_own(jobkeep: Jobkeep, daemon: FakeDaemon) -> None:
     """One object per line for ls, one for show; fields that this client does not know are kept, in their order."""
     given = job(name="x\x9b\u202e", new_field={"b": 1, "a": [None, 2.5]})

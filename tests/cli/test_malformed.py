@@ -16,7 +16,7 @@ OF_SUBMIT = [
     *([flag, value] for flag in ("--name", "--key", "--queue") for value in ("", "a b", "-x", "é", "\x1b[2J")),
     ["--label", "k"], ["--label", "=v"], ["--env", "k"], ["--env", "=v"], ["--on-lost", "x"], ["--on-conflict", "x"],
     ["--on-conflict", "return"], ["--request-id", ""], ["--request-id", "a b"], ["--cwd", "/nonexistent"],
-    ["--color", "blue"], ["--bogus"], ["--detach=1"], ["-x"], ["--nam", "x"],
+    ["--timeout", "0s"], ["--color", "blue"], ["--bogus"], ["--detach=1"], ["-x"], ["--nam", "x"],
 ]  # fmt: skip
 LINES = [
     *(["run", *wrong, "--", "true"] for wrong in OF_SUBMIT),
@@ -43,6 +43,7 @@ LINES = [
     ["sql", ""], ["sql", "   "], ["sql", "SELECT", "1"],
     ["daemon", "sart"], ["daemon", ""], ["daemon", "start", "stop"], ["version", "x"],
     ["nonsense"], ["lss"], [""], ["--bogus"], ["--json", "--bogus", "ls"], ["--socket"], ["--timeout", "x", "ls"],
+    ["--timeout", "0", "ls"],
     ["--color", "blue", "ls"], ["--color"], ["-x"], ["\x1b[2J"], ["\ud800"],
     ["run", "--cwd", "\udcff", "true"], ["run", "-d", "echo", "\udcff"], ["call", "m:f", "x=\udcff"],
 ]  # fmt: skip

@@ -207,7 +207,7 @@ refresh  k3x9a0b1
   created     20 min ago
   started     15 min ago
   ended       3 min ago
-  checkpoint  45, 4 min ago
+  checkpoint  #45, 4 min ago
 
   RUN  OUTCOME   STARTED     ENDED      WHY
   2    ✗ failed  15 min ago  3 min ago  worker ended by signal 9 (SIGKILL)

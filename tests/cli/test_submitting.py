@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cli.conftest import Jobkeep
+from cli.conftest import Jobkeep, start
 from cli.fake_daemon import FakeDaemon, Fault, Hangup
 
 REPLY = {"id": "k3x9a0b1c2d3e4f5", "state": "queued", "created": True}
@@ -168,3 +168,41 @@ def test_a_key_conflict_is_exit_code_5(jobkeep: Jobkeep, daemon: FakeDaemon) -> 
 
     assert done.code == 5
     assert "hint: jobkeep show k9" in done.err
+
+
+def test_arguments_come_from_a_file_or_from_stdin(
+    jobkeep: Jobkeep, submitted: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """--args @FILE and --args -."""
+    file = tmp_path / "a.json"
+    file.write_text('{"name": "é"}', encoding="utf-8")
+    jobkeep("call", "-d", "m:f", "--args", f"@{file}")
+    with file.open(encoding="utf-8") as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        jobkeep("call", "-d", "m:f", "--args", "-", "n=1")
+    done = jobkeep("call", "-d", "m:f", "--args", f"@{file}x")
+
+    assert [sent["spec"]["arguments"] for sent in submitted] == [{"name": "é"}, {"name": "é", "n": 1}]
+    assert (done.code, "No such file" in done.err) == (2, True)
+
+
+@pytest.mark.parametrize(("content", "told"), [(b"x\n", True), (b"", False), (None, False)])
+@pytest.mark.parametrize("kind", ["file", "pipe"])
+def test_input_that_the_command_will_not_get_is_told(
+    submitted: list[dict[str, Any]], tmp_path: Path, kind: str, content: bytes | None, told: bool
+) -> None:
+    """If there is any: a file or a pipe with content, but not /dev/null."""
+    if content is None:
+        stdin = os.open(os.devnull, os.O_RDONLY)
+    elif kind == "file":
+        (tmp_path / "in").write_bytes(content)
+        stdin = os.open(tmp_path / "in", os.O_RDONLY)
+    else:
+        stdin, end = os.pipe()
+        os.write(end, content)
+        os.close(end)
+    _, err = start("run", "-d", "cat", stdin=stdin).communicate(timeout=20)
+    os.close(stdin)
+
+    assert (b"/dev/null" in err) == told
+    assert len(err.splitlines()) == told

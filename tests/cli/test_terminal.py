@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import pty
+import time
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from cli.conftest import start
-from cli.fake_daemon import FakeDaemon, job
+from cli.fake_daemon import FLUSH, FakeDaemon, chunk, ended, job
 
 
 @pytest.fixture
@@ -18,10 +21,10 @@ def listing(daemon: FakeDaemon) -> FakeDaemon:
     return daemon
 
 
-def on_a_terminal(*argv: str) -> str:
-    """What a command line prints on a terminal of 80 columns."""
+def on_a_terminal(*argv: str, both: bool = False) -> str:
+    """What a command line prints on a terminal of 80 columns; `both`: on stderr, too."""
     ours, theirs = pty.openpty()
-    process = start(*argv, stdout=theirs)
+    process = start(*argv, stdout=theirs, **({"stderr": theirs} if both else {}))
     os.close(theirs)
     output = b""
     try:
@@ -66,6 +69,29 @@ def test_a_pipe_gets_plain_text(listing: FakeDaemon) -> None:
     assert "█".encode() not in plain
     assert b"2026-03-01T11:45:00Z" in plain
     assert b"\x1b[36m" in coloured
+
+
+def test_a_follower_on_a_terminal_sees_how_it_goes(daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line that is gone before the output comes; elsewhere there is none."""
+    progress = {"done": 1, "total": 4, "note": None, "tallies": {}, "failed_items": 0}
+
+    def logs(_: object) -> Iterator[dict[str, Any]]:
+        yield FLUSH
+        time.sleep(1.5)
+        daemon.answers["Get"] = {"job": ended()}
+        yield chunk(b"hi\n")
+
+    daemon.answers.update(
+        Submit={"id": "k3x9a0b1", "state": "running", "created": True}, Logs=logs, Get={"job": job(progress=progress)}
+    )
+    monkeypatch.setenv("TERM", "xterm")
+    on = on_a_terminal("run", "x", both=True)
+    daemon.answers["Get"] = {"job": job(progress=progress)}
+    out, err = start("run", "x").communicate(timeout=20)
+
+    assert "\r\x1b[K██████░░░░░░░░░░░░░░░░░░  1/4  25%" in on
+    assert on.endswith("\r\x1b[Khi\n")
+    assert (out, err) == (b"hi\n", b"")
 
 
 def test_a_terminal_without_unicode_is_no_error(listing: FakeDaemon, monkeypatch: pytest.MonkeyPatch) -> None:

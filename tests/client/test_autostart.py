@@ -73,8 +73,10 @@ def test_a_daemon_that_ends_at_once_is_quoted(environ: dict[str, str], monkeypat
     log.parent.mkdir(parents=True)
     log.write_text("old words\n")
 
+    script = "echo first >&2; echo bad configuration >&2; echo hint: our own is better >&2"
+
     with pytest.raises(jobkeep.NoDaemon, match="ended at once: bad configuration$") as caught:
-        start_daemon(environ=environ, command=["/bin/sh", "-c", "echo first >&2; echo bad configuration >&2"])
+        start_daemon(environ=environ, command=["/bin/sh", "-c", script])
 
     assert caught.value.hint == f"see {log}"
 

@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from jobkeep.testing import PrivateDaemon
+from jobkeepd.__main__ import main
 
 from .conftest import Cli, command_line, start
 from .test_crashes import wait_for
@@ -237,3 +238,13 @@ def test_a_service_manager_that_reads_nothing_does_not_hold_the_daemon_up(home: 
         code = "from jobkeepd.notify import notify; notify('READY=1')"
         environment = {**os.environ, "NOTIFY_SOCKET": str(home / "notify")}
         subprocess.run([sys.executable, "-c", code], env=environment, timeout=10, check=True)
+
+
+def test_an_interrupted_start_is_no_crash(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C before the daemon serves; later it ends by it as by SIGTERM."""
+
+    def interrupted(argv: list[str]) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("jobkeepd.main.run", interrupted)
+    assert main() == 130

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from jobkeepd.errors import AlreadyRunning, BadConfig
-from jobkeepd.rpc.address import bind, inherited
+from jobkeepd.rpc.address import Address, bind, inherited
 
 
 @pytest.fixture
@@ -46,6 +48,38 @@ def test_a_live_socket_is_left_alone(folder: Path) -> None:
         bind(str(folder / "s"), 8)
     address.socket.close()
     assert caught.value.pid == os.getpid()
+
+
+def test_of_many_who_find_a_stale_socket_one_gets_the_place(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between its bind and its listen nobody answers there either, and it must not be taken for stale."""
+    bind(str(folder / "s"), 8).socket.close()
+
+    chmod = os.chmod
+
+    def linger(path: str, mode: int) -> None:
+        time.sleep(0.02)
+        chmod(path, mode)
+
+    monkeypatch.setattr(os, "chmod", linger)
+
+    def compete(_: int) -> Address | None:
+        try:
+            return bind(str(folder / "s"), 64)
+        except AlreadyRunning:
+            return None
+
+    with ThreadPoolExecutor(16) as threads:
+        got = [address for address in threads.map(compete, range(64)) if address is not None]
+    for address in got:
+        address.close()
+    assert len(got) == 1
+    assert not (folder / "s").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_told_with_the_reason(folder: Path) -> None:
+    """Its parent is not ours to make."""
+    with pytest.raises(BadConfig, match=f"{folder}/deeper cannot be made or opened: No such file or directory"):
+        bind(str(folder / "deeper" / "s"), 8)
 
 
 def test_what_is_no_socket_is_left_alone(folder: Path) -> None:

@@ -75,6 +75,25 @@ async def test_the_last_lines_can_be_asked_for(served: Served, client: Client) -
     assert text(chunks, "stdout") == b"line 49998\nline 49999\n"
 
 
+async def test_the_last_lines_of_a_growing_file_are_those_that_were_there(
+    served: Served, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What comes after their place was looked up is not asked for."""
+    await served.daemon.finished_job("abc")
+    written(served, "stdout", b"1\n2\n")
+    seek = LogFile.seek_lines
+
+    async def seek_while_it_grows(self: LogFile, count: int) -> None:
+        await seek(self, count)
+        if self.stream == "stdout":
+            written(served, "stdout", b"3\n" * 100_000)
+
+    monkeypatch.setattr(LogFile, "seek_lines", seek_while_it_grows)
+
+    assert text(await client.stream(LOGS, id="abc", lines=1), "stdout") == b"2\n"
+    assert text(await client.stream(LOGS, id="abc", lines=0), "stdout") == b""
+
+
 @given(st.binary(max_size=300).map(lambda data: data.replace(b"x", b"\n")), st.integers(0, 12))
 def test_last_lines_are_those_that_anybody_would_count(
     tmp_path_factory: pytest.TempPathFactory, data: bytes, count: int

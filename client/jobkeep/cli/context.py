@@ -11,13 +11,16 @@ from jobkeep.cli.render.style import Style
 from jobkeep.cli.render.text import escape
 from jobkeep.cli.wire import Link, Wire
 from jobkeep.client.finding import find
+from jobkeep.errors import DaemonUnreachable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from jobkeep.cli.failures import Failure
+    from jobkeep.cli.live import Live
     from jobkeep.cli.options import Options
+    from jobkeep.cli.revival import Revival
 
 
 class Context:
@@ -33,12 +36,27 @@ class Context:
             whole_ids=options.no_trunc,
             now=time.time(),
         )
-        self.link = Link(self.dial, lambda path: Wire(path, options.talk_timeout))
+        self.live: Live | None = None  # a line on the terminal that has to go before anything else is written
+        self._revival: Revival | None = None
+        self.link = Link(self.dial, self._redial)
 
     def dial(self, autostart: bool = True) -> Wire:
         """Connect to the first daemon that answers. With `autostart` one is started if there is none."""
         path = find(self.options.socket, None if autostart else False)
         return Wire(path, self.options.talk_timeout)
+
+    def _redial(self, path: str) -> Wire:
+        try:
+            wire = Wire(path, self.options.talk_timeout)
+        except DaemonUnreachable as error:
+            from jobkeep.cli.revival import Revival  # only on the way back to a daemon that is gone
+
+            self._revival = self._revival or Revival(self.options.socket, self.note)
+            if not self._revival.attempt(path):
+                raise error from None
+            wire = Wire(path, self.options.talk_timeout)
+        self._revival = None
+        return wire
 
     def print(self, *lines: str) -> None:
         """Data, to stdout."""
@@ -53,7 +71,13 @@ class Context:
         """Anything else, to stderr; not with --quiet."""
         if not self.options.quiet:
             sys.stdout.flush()
+            self.clear_line()
             sys.stderr.write(f"jobkeep: {escape(text)}\n")
+
+    def clear_line(self) -> None:
+        """Take away the live line, if there is one."""
+        if self.live is not None:
+            self.live.erase()
 
     def id(self, id: str) -> str:
         """An id as people see it."""
@@ -62,6 +86,7 @@ class Context:
     def complain(self, failure: Failure) -> int:
         """Report one failure of several; -> its exit code."""
         sys.stdout.flush()
+        self.clear_line()
         report(failure)
         return failure.code
 

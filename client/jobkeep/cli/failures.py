@@ -16,6 +16,8 @@ UNREACHABLE = 4
 CONFLICT = 5
 NOT_PERMITTED = 6
 TIMED_OUT = 124
+NO_EXEC = 126  # as shells have it: there is such a command, but it cannot be executed
+NO_COMMAND = 127
 INTERRUPTED = 130
 BROKEN_PIPE = 141  # 128 + SIGPIPE, as any other program of a pipeline
 

@@ -77,9 +77,13 @@ class Follower:
         self._seen[place] = max(known, end)
         fresh = data[max(known - start, 0) :]
         if fresh:
-            target = sys.stdout if chunk["stream"] == "stdout" else sys.stderr
-            target.buffer.write(fresh)
-            target.flush()
+            self.write(chunk["stream"], fresh)
+
+    def write(self, stream: str, data: bytes) -> None:
+        """Pass bytes on to our own stream of that name."""
+        target = sys.stdout if stream == "stdout" else sys.stderr
+        target.buffer.write(data)
+        target.flush()
 
     def _wait_for(self, run: int) -> dict[str, Any]:
         """The job, once it has ended or has begun `run`. The daemon does the waiting, in turns."""

@@ -6,10 +6,11 @@ import os
 import signal
 import sys
 
-from jobkeep.cli.failures import FAILED, INTERRUPTED, OK, Failure
+from jobkeep.cli import live
+from jobkeep.cli.failures import FAILED, INTERRUPTED, Failure
 from jobkeep.cli.follow import Follower
-from jobkeep.cli.render.outcome import cause
-from jobkeep.cli.render.text import escape
+from jobkeep.cli.render.outcome import advice, cause, status
+from jobkeep.cli.render.text import escape, json_text
 from jobkeep.cli.wire import FOLLOW_PATIENCE, JOBS, Wire
 from jobkeep.errors import JobkeepError
 
@@ -19,21 +20,24 @@ if TYPE_CHECKING:
     from typing import Any
 
     from jobkeep.cli.context import Context
+    from jobkeep.cli.wire import Link
 
 CANCEL_TIMEOUT = 5.0
 TURN = 10.0  # seconds per Wait; a dead connection is noticed after each
 
 
 class Interrupts:
-    """Ctrl-C while following: first cancels the job, second forces it, third leaves.
+    """Ctrl-C while following: first cancels the job, second forces it, third leaves. A job of others is only left.
 
     The handler does not raise but cancels over a connection of its own, so that the stream being read stays whole.
     """
 
-    def __init__(self, path: str, id: str, shown: str) -> None:
-        self._path = path
+    def __init__(self, context: Context, id: str, ours: bool) -> None:
+        self._context = context
+        self._path = context.link.path
         self._id = id
-        self._shown = shown
+        self._shown = context.id(id)
+        self._ours = ours
         self.count = 0
 
     def __enter__(self) -> Interrupts:
@@ -43,22 +47,33 @@ class Interrupts:
     def __exit__(self, *_: object) -> None:
         signal.signal(signal.SIGINT, self._before)
 
+    def cancel(self, reason: str, force: bool = False) -> str | None:
+        """Have the job cancelled; -> why that failed."""
+        try:
+            wire = Wire(self._path, CANCEL_TIMEOUT)
+            try:
+                wire.call(JOBS + "Cancel", id=self._id, force=force, reason=reason)
+            finally:
+                wire.close()
+        except (Failure, JobkeepError) as failure:
+            return str(failure)
+        return None
+
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self._context.clear_line()
         self.count += 1
+        if not self._ours:
+            _say(f"no longer following; job {self._shown}, which was there already, goes on")
+            raise KeyboardInterrupt
         if self.count > 2:
             _say(f"no longer following; jobkeep show {self._shown} tells how it ends")
             raise KeyboardInterrupt
         force = self.count == 2
         again = "" if force else " (Ctrl-C again forces it)"
         _say(f"{'killing' if force else 'cancelling'} job {self._shown}{again}")
-        try:
-            wire = Wire(self._path, CANCEL_TIMEOUT)
-            try:
-                wire.call(JOBS + "Cancel", id=self._id, force=force, reason="Ctrl-C")
-            finally:
-                wire.close()
-        except (Failure, JobkeepError) as failure:
-            _say(f"not cancelled: {failure}")
+        failed = self.cancel("Ctrl-C", force)
+        if failed:
+            _say(f"not cancelled: {failed}")
 
 
 def _say(text: str) -> None:
@@ -66,26 +81,51 @@ def _say(text: str) -> None:
     os.write(2, f"jobkeep: {escape(text)}\n".encode(errors="backslashreplace"))
 
 
-def attend(context: Context, submitted: dict[str, Any]) -> int:
-    """Follow the job to its end; -> its exit status."""
+class LiveFollower(Follower):
+    """Makes room for the output on a terminal that also has a live line."""
+
+    def __init__(self, link: Link, id: str, line: live.Live) -> None:
+        super().__init__(link, id)
+        self._line = line
+
+    def write(self, stream: str, data: bytes) -> None:
+        with self._line.lock:
+            self._line.erase()
+            super().write(stream, data)
+            if (sys.stdout if stream == "stdout" else sys.stderr).isatty():
+                self._line.at_line_start = data.endswith(b"\n")
+
+
+def attend(context: Context, submitted: dict[str, Any], ours: bool) -> int:
+    """Follow the job to its end; -> its exit status. `ours`: this very command line made the job."""
     id = submitted["id"]
+    with Interrupts(context, id, ours) as interrupts:
+        try:
+            job = _to_the_end(context, id, ours)
+            _tell_end(context, job, interrupts.count > 0)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            if ours:  # `jobkeep run -- yes | head`: without a reader the command would have ended, too
+                interrupts.cancel("nobody reads its output any more")
+            raise
+    return INTERRUPTED if interrupts.count else status(job)
+
+
+def _to_the_end(context: Context, id: str, ours: bool) -> dict[str, Any]:
     shown = context.id(id)
     if context.options.quiet and not context.options.json:
         context.print(id)
         sys.stdout.flush()
-    # Without a key it can only be this very request, asked twice.
-    known = not submitted.get("created", True) and bool(context.options.key)
-    if known:
+    if not ours:
         context.note(f"following job {shown}, which was there already")
-    with Interrupts(context.link.path, id, shown) as interrupts:
-        if context.options.quiet or context.options.json:
-            context.link.patience = FOLLOW_PATIENCE
-            job = _silently(context, id)
-        else:
-            follower = Follower(context.link, id)
-            job = follower.to_the_end(None if known else 1)
-        _tell_end(context, job, interrupts.count > 0)
-    return INTERRUPTED if interrupts.count else status(job)
+    if context.options.quiet or context.options.json:
+        context.link.patience = FOLLOW_PATIENCE
+        return _silently(context, id)
+    begin = 1 if ours else None
+    if not live.possible():
+        return Follower(context.link, id).to_the_end(begin)
+    with live.Live(context.link.path, id, shown) as context.live:
+        return LiveFollower(context.link, id, context.live).to_the_end(begin)
 
 
 def _silently(context: Context, id: str) -> dict[str, Any]:
@@ -102,16 +142,10 @@ def _tell_end(context: Context, job: dict[str, Any], interrupted: bool) -> None:
         extra = {"result": _result(context, job)} if result else {}
         context.print_json({**job, **extra})
     elif result and not context.options.quiet:
-        import json
-
-        context.print(json.dumps(_result(context, job)))
+        context.print(json_text(_result(context, job), sys.stdout.encoding))
     elif job["state"] != "succeeded" and not context.options.quiet and not _speaks_for_itself(job) and not interrupted:
-        why = cause(job.get("outcome"), job["kind"])
-        failure = Failure(
-            f"job {context.id(job['id'])} {job['state']}" + (f": {why}" if why else ""),
-            FAILED,
-            f"jobkeep show {context.id(job['id'])}",
-        )
+        why, shown = cause(job.get("outcome"), job["kind"]), context.id(job["id"])
+        failure = Failure(f"job {shown} {job['state']}" + (f": {why}" if why else ""), FAILED, advice(job, shown))
         context.complain(failure)
 
 
@@ -123,15 +157,3 @@ def _speaks_for_itself(job: dict[str, Any]) -> bool:
     """A command that ended by itself has said why on its own stderr, and its exit status is passed on."""
     code = (job.get("outcome") or {}).get("exit_code")
     return bool(code) and job["kind"] == "command" and cause(job["outcome"], "command") == f"exit code {code}"
-
-
-def status(job: dict[str, Any]) -> int:
-    """The command's own exit status, 128+N for a signal; a function's is 0 or 1."""
-    outcome = job.get("outcome") or {}
-    if job["state"] == "succeeded":
-        return OK
-    if job["kind"] == "command" and outcome.get("signal"):
-        return 128 + int(outcome["signal"])
-    if job["kind"] == "command" and outcome.get("exit_code"):
-        return int(outcome["exit_code"])
-    return FAILED

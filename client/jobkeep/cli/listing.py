@@ -49,9 +49,11 @@ Common options, before or behind the command:
   -q, --quiet                 ids only
   --no-trunc                  whole ids and names
   --color auto|always|never   colours (also: NO_COLOR)
-  --timeout DUR               how long an answer of the daemon may take
+  --timeout DUR               how long to wait for an ANSWER of the daemon (30s); behind run, call
+                              and wait it is the job's time instead
 
 Exit codes: 0 ok, 1 the job failed, 2 usage, 3 not found or ambiguous, 4 daemon unreachable,
-5 the job's state does not allow it, 6 not permitted, 124 time-out, 130 Ctrl-C.
+5 the job's state does not allow it, 6 not permitted, 124 time-out, 130 Ctrl-C, 141 broken pipe;
+run: the command's own, 126 it cannot be executed, 127 there is no such command.
 
 `jobkeep COMMAND --help` tells more."""

@@ -12,13 +12,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import ModuleType
-    from typing import Any
+    from typing import Any, TextIO
 
     from jobkeep.cli.options import Options
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line; -> its exit code."""
+    if sys.stdin is None or sys.stdout is None or sys.stderr is None:
+        _hold_streams()
     # A terminal that cannot show a glyph gets an escape instead of an exception.
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -27,9 +29,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = _guarded(sys.argv[1:] if argv is None else argv)
         sys.stdout.flush()
     except BrokenPipeError:
-        _silence()
+        _silence(sys.stdout)
         return BROKEN_PIPE
+    except OSError as error:  # what was printed is not where it should be
+        _silence(sys.stdout)
+        return _report(_of_system(error))
     return code
+
+
+def _hold_streams() -> None:
+    # The socket to the daemon must not get the number of a closed stream, and with it what is printed there.
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            fd = os.open(os.devnull, os.O_RDWR)  # the lowest that is free: its own
+            os.set_inheritable(fd, True)
+            setattr(sys, name, os.fdopen(fd, mode, closefd=False))
 
 
 def _guarded(argv: Sequence[str]) -> int:
@@ -46,27 +60,32 @@ def _guarded(argv: Sequence[str]) -> int:
     except SystemExit as end:  # argparse, after --help
         return end.code if isinstance(end.code, int) else OK
     except OSError as error:
-        return _report(Failure(f"{error.strerror or error}{_about(error)}", FAILED))
+        return _report(_of_system(error))
 
 
-def _about(error: OSError) -> str:
-    return f": {error.filename}" if error.filename else ""
+def _of_system(error: OSError) -> Failure:
+    return Failure(f"{error.strerror or error}" + (f": {error.filename}" if error.filename else ""), FAILED)
 
 
 def _report(failure: Failure) -> int:
     from jobkeep.cli.context import report
 
     sys.stdout.flush()
-    report(failure)
+    try:
+        report(failure)
+    except BrokenPipeError:
+        raise
+    except OSError:  # stderr is full: the exit code tells
+        _silence(sys.stderr)
     return failure.code
 
 
-def _silence() -> None:
-    # The reader went away: nobody is left to tell. Python would complain again at exit when it flushes.
+def _silence(stream: TextIO) -> None:
+    # The reader went away, or the disk is full: nobody is left to tell. Python would complain again when it flushes.
     from contextlib import suppress
 
     with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _dispatch(argv: Sequence[str]) -> int:

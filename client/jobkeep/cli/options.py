@@ -41,8 +41,8 @@ def add_globals(parser: argparse.ArgumentParser, *, timeout: bool = True) -> Non
     group.add_argument("--color", choices=("auto", "always", "never"), help="auto: on a terminal")
     if timeout:
         group.add_argument(
-            "--timeout", dest="talk_timeout", type=values.duration, metavar="DUR",
-            help="how long an answer of the daemon may take (30s)",
+            "--timeout", dest="talk_timeout", type=values.limit, metavar="DUR",
+            help="how long to wait for an answer of the daemon (30s)",
         )  # fmt: skip
 
 

@@ -27,17 +27,22 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--key", type=values.name, help="at most one live job has this key")
     what.add_argument(
         "--on-conflict", choices=("reject", "return"), default="reject",
-        help="when a live job has the key: refuse, or take that job",
+        help="when a live job has the key: refuse, or take that job; default: reject",
     )  # fmt: skip
     what.add_argument("--request-id", type=values.request_id, metavar="ID", help="the same id never makes a second job")
     how = parser.add_argument_group("how it runs")
-    how.add_argument("--queue", type=values.name, metavar="Q", help="default: default")
-    how.add_argument("--priority", type=values.priority, default=0, metavar="N", help="-1000 to 1000; higher is first")
-    how.add_argument("--timeout", type=values.duration, metavar="DUR", help="of one run: 90s 15m 3.5h 2d")
-    how.add_argument("--grace", type=values.duration, metavar="DUR", help="between asking it to stop and killing it")
-    how.add_argument("--on-lost", choices=("fail", "resume"), help="when nobody saw how a run ended")
-    how.add_argument("--retries", type=values.retries, default=0, metavar="N", help="further attempts after a failure")
-    how.add_argument("--backoff", type=values.duration, metavar="DUR", help="before the first retry (1s); doubles")
+    how.add_argument("--queue", type=values.name, metavar="Q", help="by default the queue named default")
+    how.add_argument(
+        "--priority", type=values.priority, default=0, metavar="N", help="-1000 to 1000; higher is first; default: 0"
+    )
+    how.add_argument("--timeout", type=values.limit, metavar="DUR", help="of one run: 90s 15m 2d; default: none")
+    how.add_argument("--grace", type=values.duration, metavar="DUR", help="between stop and kill; default: 10s")
+    how.add_argument("--on-lost", choices=("fail", "resume"), help="when nobody saw how a run ended; default: fail")
+    how.add_argument(
+        "--retries", type=values.retries, default=0, metavar="N",
+        help="further attempts after a failure, from the last checkpoint on; default: 0",
+    )  # fmt: skip
+    how.add_argument("--backoff", type=values.duration, metavar="DUR", help="before a retry, then doubled; default: 1s")
     how.add_argument("--cwd", metavar="DIR", help="default: this directory")
     how.add_argument("--env", action="append", type=values.variable, default=[], metavar="K=V", help="repeatable")
 
@@ -115,4 +120,11 @@ def finish(context: Context, arguments: Options, made: dict[str, Any]) -> int:
         return detached(context, arguments, reply)
     from jobkeep.cli.foreground import attend  # heavier, and not needed by -d
 
-    return attend(context, reply)
+    return attend(context, reply, _is_ours(arguments, reply))
+
+
+def _is_ours(arguments: Options, reply: dict[str, Any]) -> bool:
+    """Whether this command line made the job. With an id of our own making, a job that was there came from
+    asking twice after a lost answer, unless its key may have found somebody else's.
+    """
+    return reply.get("created", True) or not (arguments.request_id or arguments.on_conflict == "return")

@@ -32,6 +32,14 @@ def duration(text: str) -> float:
     return seconds
 
 
+def limit(text: str) -> float:
+    """A duration that something may take: not nothing."""
+    seconds = duration(text)
+    if not seconds:
+        raise BadValue(f"{text!r} leaves no time at all; without the option there is no limit")
+    return seconds
+
+
 def name(text: str) -> str:
     """One printable word."""
     if not re.fullmatch(_NAME, text):
@@ -82,7 +90,7 @@ def argument(text: str) -> tuple[str, Any]:
     """`KEY=VALUE` of a function: the value is JSON if it parses as JSON, else a string."""
     key, equals, value = text.partition("=")
     if not equals or not key.isidentifier():
-        raise BadValue(f"{text!r} is not KEY=VALUE")
+        raise BadValue(f"{text!r} is not KEY=VALUE, such as path=leads.csv, limit=100 or zip='\"04109\"'")
     try:
         return key, decode(value)
     except ValueError:

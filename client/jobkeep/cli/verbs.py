@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from jobkeep.cli import values
+from jobkeep.cli.failures import RemoteFault
 from jobkeep.cli.render.style import state_colour, state_word
 from jobkeep.cli.targets import add_ids, each
 from jobkeep.cli.wire import JOBS
@@ -29,13 +30,31 @@ def act(context: Context, arguments: Options, method: str, **flags: bool) -> int
         again = f"whether it took effect is unknown; jobkeep show {id} tells"
         # To cancel twice is to cancel; a second resume would be refused, a second restart would end the new run.
         ask = context.link.call if method == "Cancel" else context.link.once
-        reply = ask(JOBS + method, again=again, id=id, reason=arguments.reason, **given)
+        try:
+            reply = ask(JOBS + method, again=again, id=id, reason=arguments.reason, **given)
+        except RemoteFault as fault:
+            if method == "Resume" and fault.name == "Refused" and not given:
+                fault.hint = _failed_items(context, id) or fault.hint
+            raise
         if arguments.json:
             context.print_json(reply)
         elif arguments.quiet:
             context.print(reply["id"])
         else:
-            state = context.style.paint(state_word(reply["state"]), state_colour(reply["state"]))
-            context.print(f"{context.id(reply['id'])}  {state}")
+            context.print(f"{context.id(reply['id'])}  {_became(context, method, reply['state'])}")
 
     return each(context, arguments.ids, one)
+
+
+def _became(context: Context, method: str, state: str) -> str:
+    """The state in words; a job whose run is still being ended for a restart has none of its own for that."""
+    word = "↻ restarting" if method == "Restart" and state == "running" else state_word(state)
+    return context.style.paint(word, state_colour(state))
+
+
+def _failed_items(context: Context, id: str) -> str | None:
+    """A job that is done may still have items to run again."""
+    job = context.link.call(JOBS + "Get", id=id)["job"]
+    if not job["actions"].get("resume_failed_items", {}).get("allowed"):
+        return None
+    return f"jobkeep resume {context.id(job['id'])} --failed-items runs the items again that failed"

@@ -90,7 +90,7 @@ def _parameters(message: bytes) -> dict[str, Any]:
 class Link:
     """A Wire that is dialled again when it breaks; for requests that may safely be asked twice.
 
-    `dial` is for the first time; later the same socket is tried, and nothing is started for it.
+    `dial` is for the first time; `redial` goes back to the same socket.
     """
 
     def __init__(self, dial: Callable[[], Wire], redial: Callable[[str], Wire]) -> None:

@@ -135,7 +135,8 @@ def _last_words(log: str, begin: int) -> str:
             lines = file.read(1 << 16).decode(errors="replace").split("\n")
     except OSError:
         return ""
-    said = [line.strip(" |+-") for line in lines if line.strip(" |+-")]  # groups of exceptions are drawn as trees
+    stripped = (line.strip(" |+-") for line in lines)  # groups of exceptions are drawn as trees
+    said = [line for line in stripped if line and not line.startswith("hint: ")]
     return f": {said[-1]}" if said else ""
 
 

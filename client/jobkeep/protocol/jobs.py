@@ -28,7 +28,7 @@ Argv = Annotated[list[Annotated[str, Meta(max_length=131072)]], Meta(min_length=
 Path = Annotated[str, Meta(min_length=1, max_length=4096)]
 Labels = Annotated[dict[Name, Annotated[str, Meta(max_length=256)]], Meta(max_length=64)]
 Environment = Annotated[dict[str, str], Meta(max_length=4096)]
-Function = Annotated[str, Meta(max_length=512, pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$")]
+Function = Annotated[str, Meta(max_length=512, pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*\Z")]
 
 
 class JobSpec(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, frozen=True):

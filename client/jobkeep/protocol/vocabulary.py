@@ -23,13 +23,13 @@ LIVE_STATES: Final[tuple[JobState, ...]] = ("scheduled", "queued", "running", "c
 ENDED_STATES: Final[tuple[JobState, ...]] = ("succeeded", "failed", "cancelled")
 
 # A name is one printable word: it reaches terminals, logs and file names unescaped.
-Name = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@/+-]*$")]
+Name = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@/+-]*\Z")]
 # Free text for people: one line, no control characters and no bidirectional overrides.
 Text = Annotated[
-    str, Meta(max_length=1024, pattern="^[^\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069]*$")
+    str, Meta(max_length=1024, pattern="^[^\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069]*\\Z")
 ]
-JobId = Annotated[str, Meta(min_length=1, max_length=32, pattern=r"^[0-9a-z]+$")]
-RequestId = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[!-~]+$")]
+JobId = Annotated[str, Meta(min_length=1, max_length=32, pattern=r"^[0-9a-z]+\Z")]
+RequestId = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[!-~]+\Z")]
 Seconds = Annotated[float, Meta(ge=0, le=366 * 86400.0)]
 Count = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 Json = Any

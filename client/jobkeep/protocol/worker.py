@@ -14,7 +14,7 @@ from jobkeep.protocol.interface import Done, Interface, Method
 from jobkeep.protocol.jobs import ErrorInfo, FailedItem
 from jobkeep.protocol.vocabulary import Count, Text
 
-RunId = Annotated[str, Meta(min_length=3, max_length=64, pattern=r"^[0-9a-z]+\.[0-9]+$")]  # JOB.NUMBER
+RunId = Annotated[str, Meta(min_length=3, max_length=64, pattern=r"^[0-9a-z]+\.[0-9]+\Z")]  # JOB.NUMBER
 Outcome = Literal["succeeded", "failed", "cancelled", "interrupted"]
 
 

@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(context: Context, arguments: Options) -> int:
     reader = _Reader(context, arguments)
     context.link.patience = FOLLOW_PATIENCE
-    context.link.patiently(reader.read, "jobkeep events -f --after SEQ continues")
+    context.link.patiently(reader.read, "the jobs go on; jobkeep events -f --after SEQ continues")
     return OK
 
 

@@ -15,11 +15,20 @@ if TYPE_CHECKING:
     from jobkeep.cli.context import Context
     from jobkeep.cli.options import Options
 
+EXAMPLES = """\
+examples:
+  jobkeep logs -f k3x9           as it grows, over all runs to come
+  jobkeep logs -n 20 --stderr k3x9
+
+With --json: the chunks as they come, one object per line; "data" is base64, since output may be any bytes.
+Output is kept until its job is removed.
+"""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("id", metavar="ID", help="or the first characters of it")
     parser.add_argument("-f", "--follow", action="store_true", help="go on until the job has ended")
-    parser.add_argument("-n", "--lines", type=values.count, metavar="N", help="only the last lines")
+    parser.add_argument("-n", "--lines", type=values.count, metavar="N", help="only the last lines of each stream")
     parser.add_argument("--run", type=values.positive, metavar="N", help="of this run; default: the latest")
     streams = parser.add_mutually_exclusive_group()
     streams.add_argument("--stdout", dest="stream", action="store_const", const="stdout", help="only this")

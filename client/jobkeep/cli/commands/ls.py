@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from jobkeep.cli import values
-from jobkeep.cli.failures import OK, UsageError
+from jobkeep.cli.failures import OK, RemoteFault, UsageError
 from jobkeep.cli.render.jobs import rows
 from jobkeep.cli.render.style import STATES
-from jobkeep.cli.wire import JOBS
+from jobkeep.cli.wire import ADMIN, JOBS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,14 +43,18 @@ def run(context: Context, arguments: Options) -> int:
     elif jobs:
         context.print(*rows(jobs, context.style))
     elif context.style.tty:
-        context.note("no jobs match" if _filtered(arguments) else "no jobs yet: jobkeep run -- COMMAND")
-    if more:
+        context.note("no jobs match" if _filtered(arguments) else "no jobs yet; try: jobkeep run -- echo hello")
+    if not jobs and arguments.queue:
+        _tell_queues(context, arguments.queue)
+    if more == "ended" and not arguments.json:
+        context.note(f"only the {ENDED_SHOWN} jobs that ended last are shown: jobkeep ls --all, or --limit N")
+    elif more == "more":
         context.note("there are more: jobkeep ls --all, or --limit N")
     return OK
 
 
-def select(context: Context, arguments: Options) -> tuple[list[dict[str, Any]], bool]:
-    """The jobs to show, and whether there are more of them than the default limit lets through."""
+def select(context: Context, arguments: Options) -> tuple[list[dict[str, Any]], str]:
+    """The jobs to show; and "ended" or "more" if the default limit keeps some that ended, or others, out."""
     where = {
         "queue": arguments.queue,
         "label": dict(arguments.label) or None,
@@ -60,10 +64,20 @@ def select(context: Context, arguments: Options) -> tuple[list[dict[str, Any]], 
     if states or arguments.since is not None or arguments.all or arguments.limit:
         limit = arguments.limit or (None if arguments.all else SHOWN)
         jobs, more = _pages(context, limit, state=states or None, **where)
-        return jobs, more and not arguments.limit
+        return jobs, "more" if more and not arguments.limit else ""
     live, more = _pages(context, LIVE_SHOWN, state=LIVE, **where)
-    ended, _ = _pages(context, ENDED_SHOWN, state=ENDED, **where)
-    return live + ended, more
+    ended, more_ended = _pages(context, ENDED_SHOWN, state=ENDED, **where)
+    return live + ended, "more" if more else "ended" if more_ended else ""
+
+
+def _tell_queues(context: Context, queue: str) -> None:
+    """An empty list may come from a name that is no queue's."""
+    try:
+        known = context.link.call(ADMIN + "Status").get("queues") or {}
+    except RemoteFault:
+        return  # it is only for the note
+    if queue not in known:
+        context.note(f"there is no queue {queue}; there are: {', '.join(known)}")
 
 
 def wanted(given: Sequence[str]) -> list[str]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import stat
+
 from jobkeep.cli.failures import UsageError
 from jobkeep.cli.submit import add_options, finish, spec
 
@@ -22,6 +25,12 @@ examples:
   jobkeep run --timeout 2h --retries 3 --backoff 30s -- ./import.sh --all
   jobkeep run --key refresh --on-conflict return -d ./refresh.sh
                                               never twice at the same time
+
+A job outlives this terminal, so its standard input is /dev/null. A file is named instead:
+  jobkeep run -- sh -c 'wc -l < names.txt'
+
+Exit codes: the command's own; 124 its --timeout was over, 126 it cannot be executed, 127 there is no such command,
+128+N it was ended by signal N, 130 Ctrl-C, 141 whoever read the output went away (the job is cancelled).
 """
 
 
@@ -37,4 +46,23 @@ def run(context: Context, arguments: Options) -> int:
         command = command[1:]
     if not command or not command[0]:
         raise UsageError("run: no command given", "jobkeep run -- COMMAND…, such as: jobkeep run -- sleep 60")
+    if input_waits():
+        context.note("the command does not get this standard input, but /dev/null: jobkeep run --help")
     return finish(context, arguments, {"command": command, **spec(arguments)})
+
+
+def input_waits() -> bool:
+    """Whether somebody seems to mean our standard input for the command: a file or a pipe that has content."""
+    try:
+        found = os.fstat(0)
+        if stat.S_ISREG(found.st_mode):
+            return os.lseek(0, 0, os.SEEK_CUR) < found.st_size
+        if not stat.S_ISFIFO(found.st_mode):
+            return False
+        import select
+
+        poll = select.poll()
+        poll.register(0, select.POLLIN)
+        return any(events & select.POLLIN for _, events in poll.poll(0))
+    except OSError:  # there is none
+        return False

@@ -25,7 +25,7 @@ TURN = 10.0  # seconds per request, well below the time that an answer may take
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_ids(parser)
     parser.add_argument("--any", action="store_true", help="until the first of them has ended")
-    parser.add_argument("--timeout", type=values.duration, metavar="DUR", help="at most so long: 90s 15m 3.5h 2d")
+    parser.add_argument("--timeout", type=values.duration, metavar="DUR", help="at most so long; default: no end")
 
 
 def run(context: Context, arguments: Options) -> int:

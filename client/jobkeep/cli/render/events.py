@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 
+from jobkeep.cli.render.outcome import signal_name
 from jobkeep.cli.render.style import BOLD, DIM, Style
 from jobkeep.cli.render.text import escape, pad
-from jobkeep.cli.render.times import when
+from jobkeep.cli.render.times import iso, span, when
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,13 +24,42 @@ def entry(event: dict[str, Any], style: Style, job: bool = True) -> str:
         style.paint(pad(escape(event["kind"]), 16), BOLD),
         f"run {event['run']}" if event.get("run") is not None else "",
         f"by uid {by['uid']}" if by else "",
-        _data(event.get("data") or {}),
+        data(event["kind"], event.get("data") or {}, style),
     ]
     return "  ".join(part for part in parts if part).rstrip()
 
 
-def _data(data: dict[str, Any]) -> str:
-    return escape(" ".join(f"{key}={_value(value)}" for key, value in data.items()))
+def data(kind: str, given: dict[str, Any], style: Style) -> str:
+    """What an entry says beside its kind. What only the daemon understands is left to --json."""
+    given = {key: value for key, value in given.items() if key not in HIDDEN}
+    words = []
+    if kind == "ended" and "outcome" in given:
+        words.append(_end(given.pop("outcome"), given.pop("status", None), given.pop("reason", None)))
+    words += [_fact(key, value, style) for key, value in given.items()]
+    return escape(" ".join(words))
+
+
+HIDDEN = ("seat",)
+
+
+def _end(outcome: str, status: int | None, reason: str | None) -> str:
+    """`failed: exit code 3`; the raw wait status and the daemon's reason often say the same."""
+    how = ""
+    if isinstance(status, int) and status:
+        code, number = status >> 8 & 0xFF, status & 0x7F
+        how = signal_name(number) if number else f"exit code {code}"
+    if reason:
+        how = f"{reason}, {how}" if how and how not in reason else reason
+    return f"{outcome}: {how}" if how else outcome
+
+
+def _fact(key: str, value: Any, style: Style) -> str:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if key.endswith("_at"):
+            return f"{key[:-3]} {when(iso(value), style.now, style.tty)}"
+        if key.endswith("_s"):
+            return f"{key[:-2]} {span(value)}"
+    return f"{key}={_value(value)}"
 
 
 def _value(value: Any) -> str:

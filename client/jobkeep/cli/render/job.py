@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     Job = dict[str, Any]
 
 ENDED = ("succeeded", "failed", "cancelled")
+TRACEBACK_LINES = 20
 
 
 def sentence(job: Job, style: Style) -> str:
@@ -51,7 +52,7 @@ def _since(job: Job, state: str, style: Style) -> str:
 def _moment(iso: str | None, style: Style) -> str:
     if not iso:
         return ""
-    return f" {when(iso, style.now, True)}" if style.tty else f" at {iso}"
+    return f" {when(iso, style.now, True)}" if style.tty else f" at {when(iso, style.now, False)}"
 
 
 def show(job: Job, failed: list[dict[str, Any]], style: Style) -> list[str]:
@@ -63,6 +64,7 @@ def show(job: Job, failed: list[dict[str, Any]], style: Style) -> list[str]:
         "",
         *fields(_facts(job, style), style),
         *_runs(job, style),
+        *_traceback(job, style),
         *_failed_items(job, failed, style),
         *_actions(job, style),
     ]
@@ -87,8 +89,12 @@ def _facts(job: Job, style: Style) -> list[tuple[str, str]]:
         ("started", when(job["started_at"], style.now, style.tty) if job.get("started_at") else ""),
         ("ended", when(job["ended_at"], style.now, style.tty) if job.get("ended_at") else ""),
         ("heartbeat", f"{span(job['heartbeat_age_s'])} ago" if job.get("heartbeat_age_s") is not None else ""),
-        ("checkpoint", f"{checkpoint['seq']}, {when(checkpoint['at'], style.now, style.tty)}" if checkpoint else ""),
+        ("checkpoint", _checkpoint(checkpoint, style) if checkpoint else ""),
     ]
+
+
+def _checkpoint(checkpoint: dict[str, Any], style: Style) -> str:
+    return f"#{checkpoint['seq']}{',' if style.tty else ''}{_moment(checkpoint['at'], style)}"
 
 
 def what(spec: dict[str, Any]) -> str:
@@ -106,14 +112,16 @@ def _policy(spec: dict[str, Any]) -> str:
     if spec.get("timeout_s") is not None:
         parts.append(f"at most {span(spec['timeout_s'])} a run")
     if spec.get("retries"):
-        parts.append(f"{spec['retries']} retries")
+        parts.append("1 retry" if spec["retries"] == 1 else f"{spec['retries']} retries")
     if spec.get("on_lost"):
         parts.append(f"when lost: {escape(spec['on_lost'])}")
     return ", ".join(parts)
 
 
 def _runs(job: Job, style: Style) -> list[str]:
-    runs = sorted(job.get("runs") or [], key=lambda run: -int(run["number"]))
+    # A run that is merely claimed for a job in the queue is none yet; one that could not be started is.
+    begun = [run for run in job.get("runs") or [] if run.get("started_at") or run.get("outcome")]
+    runs = sorted(begun, key=lambda run: -int(run["number"]))
     if not runs:
         return []
     rows = []
@@ -125,10 +133,29 @@ def _runs(job: Job, style: Style) -> list[str]:
                 (state_word(outcome), state_colour(outcome)),
                 (when(run["started_at"], style.now, style.tty) if run.get("started_at") else "-", None),
                 (when(run["ended_at"], style.now, style.tty) if run.get("ended_at") else "-", None),
-                (cause({**run, "kind": run.get("outcome")}, job["kind"]) if run.get("outcome") else "", None),
+                (_why(job, run, runs), None),
             ]
         )
     return ["", *table(("  RUN", "OUTCOME", "STARTED", "ENDED", "WHY"), rows, style, flexible=4)]
+
+
+def _why(job: Job, run: dict[str, Any], runs: list[dict[str, Any]]) -> str:
+    """The job tells the error of its latest end only, which is that of its latest ended run."""
+    if not run.get("outcome"):
+        return ""
+    outcome = job.get("outcome") or {}
+    last = next(one["number"] for one in runs if one.get("outcome"))
+    error = outcome.get("error") if run["number"] == last and outcome.get("kind") == run["outcome"] else None
+    return cause({**run, "kind": run["outcome"], "error": error}, job["kind"])
+
+
+def _traceback(job: Job, style: Style) -> list[str]:
+    text = ((job.get("outcome") or {}).get("error") or {}).get("traceback") or ""
+    lines = [f"  {escape(line.expandtabs())}" for line in text.rstrip().splitlines()]
+    if not lines:
+        return []
+    cut = ["  …"] if len(lines) > TRACEBACK_LINES else []
+    return ["", style.paint("traceback:", BOLD), *cut, *lines[-TRACEBACK_LINES:]]
 
 
 def _failed_items(job: Job, items: list[dict[str, Any]], style: Style) -> list[str]:

@@ -27,13 +27,14 @@ def rows(jobs: Sequence[dict[str, Any]], style: Style) -> list[str]:
 def _row(job: dict[str, Any], style: Style, queue: bool) -> list[Cell]:
     state, health = job["state"], job.get("health", "ok")
     moment = job.get("ended_at") or job.get("started_at") or job["created_at"]
+    due = state == "scheduled" and job.get("due_at")
     cells: list[Cell] = [
         (style.id(job["id"]), None),
         (state_word(state, health), state_colour(state, health)),
         (escape(job["name"]), None),
         (brief(job.get("progress") or {}, style.tty), None),
         (span(job["elapsed_s"]) if job.get("elapsed_s") is not None else "", None),
-        (when(moment, style.now, style.tty), DIM),
+        ("due " + when(job["due_at"], style.now, style.tty) if due else when(moment, style.now, style.tty), DIM),
     ]
     if queue:
         cells.append((escape(job["queue"]) if job["queue"] != "default" else "", None))

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 def escape(text: str) -> str:
     """Nothing that moves the cursor, changes the terminal or reorders a line gets through."""
@@ -18,6 +22,17 @@ def _escaped(character: str) -> str:
     if code < 0x100:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def json_text(value: Any, encoding: str | None) -> str:
+    """JSON that people can read: letters stay as they are, what `escape` would change becomes a JSON escape."""
+    import json
+
+    readable = (encoding or "").lower().startswith("utf")
+    text = json.dumps(value, ensure_ascii=not readable)
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)
 
 
 _NARROW = frozenset("·◷▶…✓✗⊘░▏▎▍▌▋▊▉█")  # our own glyphs need no look-up

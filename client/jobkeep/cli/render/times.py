@@ -38,5 +38,12 @@ def ago(iso: str, now: float) -> str:
 
 
 def when(iso: str, now: float, tty: bool) -> str:
-    """Relative on a terminal, as it is elsewhere."""
-    return ago(iso, now) if tty else iso
+    """Relative on a terminal, ISO-8601 to the second elsewhere."""
+    return ago(iso, now) if tty else f"{iso[:19]}Z"
+
+
+def iso(seconds: float) -> str:
+    """The ISO-8601 time of seconds since 1970."""
+    from time import gmtime, strftime
+
+    return strftime("%Y-%m-%dT%H:%M:%SZ", gmtime(seconds))

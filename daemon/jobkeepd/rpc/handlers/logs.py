@@ -39,7 +39,7 @@ async def logs(services: Services, asked: LogsParameters, peer: Peer, outlet: Ou
     if asked.follow:
         await _follow(services, job.id, number, files, outlet)
     else:
-        await _to_end(files, number, outlet)
+        await _to_end(files, number, outlet, asked.lines)
 
 
 def _run_number(job: Job, asked: int | None) -> int:
@@ -62,24 +62,39 @@ async def _follow(services: Services, job: str, number: int, files: Sequence[Log
                 await end.hint()
 
 
-async def _to_end(files: Sequence[LogFile], number: int, outlet: Outlet) -> None:
-    """What there is now; first from the file that was written to first."""
+async def _to_end(files: Sequence[LogFile], number: int, outlet: Outlet, lines: int | None = None) -> None:
+    """What there is now; first from the file that was written to first. At most `lines` of each: since the place of
+    the last ones was looked up, more may have come.
+    """
     looks = [(*reversed(file.look()), place) for place, file in enumerate(files)]
     for _, there, place in sorted(looks):
         if there:
-            await _pass_on(files[place], there, number, outlet)
+            await _pass_on(files[place], there, number, outlet, lines)
 
 
-async def _pass_on(file: LogFile, there: int, number: int, outlet: Outlet) -> None:
-    while there > 0:
+async def _pass_on(file: LogFile, there: int, number: int, outlet: Outlet, lines: int | None) -> None:
+    while there > 0 and lines != 0:
         offset = file.offset
         data = await file.read(min(there, BLOCK))
         if not data:
             return  # it was truncated meanwhile
         there -= len(data)
+        if lines is not None:
+            data, lines = _first_lines(data, lines)
         for begin in range(0, len(data), CHUNK):
             chunk = data[begin : begin + CHUNK]
             await outlet.send(LogChunk(file.stream, number, offset + begin, chunk))
+
+
+def _first_lines(data: bytes, count: int) -> tuple[bytes, int]:
+    """The first `count` lines of it, and how many lines are still to come."""
+    newlines = data.count(b"\n")
+    if newlines < count:
+        return data, count - newlines
+    end = 0
+    for _ in range(count):
+        end = data.index(b"\n", end) + 1
+    return data[:end], 0
 
 
 class RunEnd:
