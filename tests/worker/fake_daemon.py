@@ -193,7 +193,7 @@ class Worker:
                 env={
                     **os.environ,
                     "PYTHONPATH": str(CLIENT),
-                    "PYTHONDONTWRITEBYTECODE": "1",
+                    "PYTHONDONTWRITEBYTECODE": "" if "KEEP_BYTECODE" in os.environ else "1",
                     "JOBKEEP_SOCKET": daemon.path,
                     "JOBKEEP_SEAT": "seat1",
                     "JOBKEEP_COOKIE": "secret",

@@ -185,6 +185,20 @@ def leave_thread() -> None:
     threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()
 
 
+def leave_thread_at_gate(ctx: BlockingJobContext, gate: str) -> None:
+    ctx.progress(1)
+    while not os.path.exists(gate):
+        time.sleep(0.005)
+    leave_thread()
+
+
+async def leave_thread_at_gate_async(ctx: JobContext, gate: str) -> None:
+    await ctx.progress(1)
+    while not os.path.exists(gate):  # noqa: ASYNC240 - the test is another process
+        await asyncio.sleep(0.005)
+    leave_thread()
+
+
 def leave_child() -> None:
     subprocess.Popen(["sleep", "60"])
 

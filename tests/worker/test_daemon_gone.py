@@ -86,6 +86,21 @@ def test_a_running_job_is_announced_to_the_next_daemon(daemon: FakeDaemon, worke
     assert daemon.wait("Finish", run)["outcome"] == "cancelled"
 
 
+def test_an_order_that_has_not_begun_dies_with_its_connection(daemon: FakeDaemon, worker: Worker) -> None:
+    """The daemon sees by what is announced that nobody has it, and gives it to somebody else."""
+    gate = daemon.directory / "gate"
+    run = started(daemon, "sample:checkpoint_at_gate", gate=str(gate))
+    behind = daemon.order("sample:talk")
+    daemon.vanish()
+    daemon.open()
+    daemon.until(lambda: len(daemon.attached) > 1, "attach")
+    assert daemon.attached[-1]["run"] == run
+    gate.touch()
+    daemon.wait("Finish", run)
+    assert daemon.finish_of("sample:add", a=1)["result"] == 2
+    assert behind not in {report["run"] for _, report in daemon.reports}
+
+
 def test_a_daemon_that_has_no_room_is_asked_again(daemon: FakeDaemon, worker: Worker) -> None:
     """The end of the run is on disk in the meantime."""
     daemon.refuse = {"Finish": "org.jobkeep.Admin.StorageFull"}
@@ -158,7 +173,7 @@ def test_a_daemon_that_does_not_answer_is_left(daemon: FakeDaemon, start: Callab
     start(reply_s=0.1, backoff_limit_s=0.05)
     finish = daemon.finish_of("sample:items", number=13)
     assert finish["result"] == {"ok": 10, "failed": 3}
-    assert len(daemon.attached) > 1
+    daemon.until(lambda: len(daemon.attached) > 1, "second attach")  # on the other connection
 
 
 def test_ends_that_were_acknowledged_are_not_said_again(daemon: FakeDaemon, worker: Worker) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 
 import pytest
@@ -48,6 +47,28 @@ def test_a_run_that_leaves_something_behind_is_not_clean(
     assert worker.exit_code() == 0
 
 
+@pytest.mark.parametrize("function", ["sample:leave_thread_at_gate", "sample:leave_thread_at_gate_async"])
+def test_an_order_behind_a_run_that_was_the_last_is_not_executed(
+    daemon: FakeDaemon, worker: Worker, function: str
+) -> None:
+    """Nor is anything said about it, also where the connection is made anew."""
+    gate = daemon.directory / "gate"
+    run = started(daemon, function, gate=str(gate))
+    behind = [daemon.order("sample:talk") for _ in range(2)]
+    daemon.silent = {"Finish"}
+    gate.touch()
+    assert daemon.wait("Finish", run)["clean"] is False
+    late = daemon.order("sample:talk")
+    daemon.silent = set()
+    daemon.vanish()
+    daemon.open()
+    assert worker.exit_code() == 0
+    assert daemon.attached[-1]["run"] == run
+    assert {report["run"] for _, report in daemon.reports} == {run}
+    for order in (*behind, late):
+        assert not (daemon.directory / f"{order}.out").exists()
+
+
 def test_tasks_and_pool_threads_end_with_their_run(daemon: FakeDaemon, worker: Worker) -> None:
     """The loop is closed, and the worker stays."""
     for function in ("sample:leave_task", "sample:use_thread", "sample:leave_task"):
@@ -55,15 +76,6 @@ def test_tasks_and_pool_threads_end_with_their_run(daemon: FakeDaemon, worker: W
         assert finish["outcome"] == "succeeded"
         assert finish.get("clean", True)
     assert daemon.finish_of("sample:touched")["result"] is True
-
-
-def test_a_changed_source_file_retires_the_worker(daemon: FakeDaemon, worker: Worker) -> None:
-    """After the run in which it is noticed."""
-    assert not daemon.finish_of("sample:touched").get("retire", False)
-    os.utime(daemon.directory / "sample.py", ns=(1, 1))
-    while not daemon.finish_of("sample:touched").get("retire", False):
-        assert len(daemon.reports) < 50
-    assert worker.exit_code() == 0
 
 
 def test_a_worker_retires_when_told_to_or_after_its_runs(

@@ -22,6 +22,7 @@ class ActiveRun:
     def __init__(self, order: RunOrder, courier: Courier, attention_s: float) -> None:
         self.order = order
         self.port = WorkerPort(order, courier)
+        self.begun = False  # handed to the main thread, which is bound to report its end
         self.ended = False
         self.ticks: int | None = None
         self.cancel_at: float | None = None

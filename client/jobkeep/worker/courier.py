@@ -8,7 +8,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from jobkeep.protocol.envelope import Reply
 from jobkeep.protocol.jobs import ErrorInfo
@@ -24,6 +25,11 @@ from jobkeep.worker.channel import Channel
 from jobkeep.worker.outbox import Outbox
 from jobkeep.worker.spool import Spool
 from jobkeep.worker.wire import FENCED, RETRIABLE, call, decode_keys, decode_reply, fault_of, refusal
+
+Answer = Callable[[list[ItemKey] | Exception], None]
+_REFUSED = "InvalidRequest"
+_UNREAD = 32  # replies
+_UNREAD_S = 1.0
 
 
 class Unwilling(ConnectionError):
@@ -45,7 +51,7 @@ class _Awaited(Struct):
     run: str
     seq: int
     sent_at: float
-    answer: Callable[[list[ItemKey] | Exception], None] | None = None
+    answer: Answer | None = None
 
 
 class Courier:
@@ -63,7 +69,7 @@ class Courier:
         self._lock = threading.Lock()
         self._channel: Channel | None = None
         self._awaited: deque[_Awaited] = deque()
-        self._queries: list[tuple[FailedKeysParameters, Callable[[list[ItemKey] | Exception], None]]] = []
+        self._queries: list[tuple[FailedKeysParameters, Answer]] = []
         self._outbox = Outbox()
         self._to_spool: set[str] = set()  # runs with something that is not on disk yet
 
@@ -82,9 +88,7 @@ class Courier:
             self._outbox.add_finish(parameters)
             self._send("Finish", parameters, "finish", parameters.run, 0)
 
-    def failed_keys(
-        self, parameters: FailedKeysParameters, answer: Callable[[list[ItemKey] | Exception], None]
-    ) -> None:
+    def failed_keys(self, parameters: FailedKeysParameters, answer: Answer) -> None:
         """One page; `answer` is called by whoever is at the helm, after a reconnect if need be."""
         with self._lock:
             self._queries.append((parameters, answer))
@@ -116,6 +120,11 @@ class Courier:
         """All reports have arrived or are on disk."""
         with self._lock:
             return not (self._to_spool or (self._outbox and self._channel is not None))
+
+    def unacknowledged(self) -> tuple[list[CheckpointParameters], list[FinishParameters]]:
+        """What has not arrived, or nobody knows that it has."""
+        with self._lock:
+            return self._outbox.checkpoints(), self._outbox.finishes()
 
     def oldest_wait(self, now: float) -> float:
         """Since how long the oldest call has been waiting for its reply, in seconds."""
@@ -253,19 +262,10 @@ class Courier:
             self._outbox.finish_stored(run)
         if held is None or (held.error is not None and held.error.type == _REFUSED):
             return
-        self.finish(
-            FinishParameters(
-                run=run,
-                fence=held.fence,
-                outcome="failed",
-                error=ErrorInfo(_REFUSED, str(error)[:1024]),
-                clean=held.clean,
-                retire=held.retire,
-                silent=held.silent,
-            )
-        )
+        why = ErrorInfo(_REFUSED, str(error)[:1024])
+        self.finish(replace(held, outcome="failed", result=Raw(b"null"), error=why, reason=None))
 
-    def _answer(self, answer: Callable[[list[ItemKey] | Exception], None], value: list[ItemKey] | Exception) -> None:
+    def _answer(self, answer: Answer, value: list[ItemKey] | Exception) -> None:
         with self._lock:
             self._queries = [query for query in self._queries if query[1] is not answer]
         answer(value)
@@ -281,7 +281,7 @@ class Courier:
         if not self._channel.send(call(method, parameters)):
             self.wake()
 
-    def _ask(self, parameters: FailedKeysParameters, answer: Callable[[list[ItemKey] | Exception], None]) -> None:
+    def _ask(self, parameters: FailedKeysParameters, answer: Answer) -> None:
         if self._channel is not None:
             self._awaited.append(_Awaited("keys", parameters.run, 0, time.monotonic(), answer))
             if not self._channel.send(call("FailedKeys", parameters)):
@@ -291,8 +291,3 @@ class Courier:
         with self._lock:
             if self._channel is not None and not self._channel.send(call(method, parameters, oneway=True)):
                 self.wake()
-
-
-_REFUSED = "InvalidRequest"
-_UNREAD = 32  # replies
-_UNREAD_S = 1.0

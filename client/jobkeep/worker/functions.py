@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import sys
+import time
 from collections.abc import Callable
 from pathlib import PurePath
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ from msgspec import Raw, Struct
 
 from jobkeep.sdk.blocking import BlockingJobContext
 from jobkeep.sdk.context import JobContext
+from jobkeep.worker.sources import Sources
 
 _CONTEXTS = {JobContext, BlockingJobContext, "JobContext", "BlockingJobContext"}
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
@@ -61,14 +63,29 @@ class Function(Struct, frozen=True):
 class Functions:
     """Functions by name, each looked up once."""
 
-    def __init__(self) -> None:
+    def __init__(self, sources: Sources) -> None:
         self._known: dict[str, Function] = {}
+        self._sources = sources
+
+    def __contains__(self, name: str) -> bool:
+        """It was looked up, with success."""
+        return name in self._known
 
     def get(self, name: str) -> tuple[Function, bool]:
         """The function, and whether it was just looked up. Raises UnknownFunction, ModuleBroken."""
         if (known := self._known.get(name)) is not None:
             return known, False
-        function = self._known[name] = _describe(name, _find(name))
+        begin = time.time_ns()
+        before = set(sys.modules)
+        importlib.invalidate_caches()
+        try:
+            found = _find(name)
+        except ModuleBroken as error:
+            self._sources.forget_since(before, error.__cause__)
+            raise
+        finally:
+            self._sources.notice(begin)
+        function = self._known[name] = _describe(name, found)
         return function, True
 
 

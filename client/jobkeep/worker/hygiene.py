@@ -1,20 +1,15 @@
-"""Whether a run has left something behind, and whether the code it ran is still what is on disk."""
+"""Whether a run has left something behind."""
 
 from __future__ import annotations
 
 import os
-import site
-import sys
-import sysconfig
 import threading
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 _JOIN_S: Final = 0.5  # threads of an event loop that has just been closed need a moment
-_EFFORT: Final = 0.05  # at most this share of the time goes into looking at source files
-_GLANCE_S: Final = 0.005  # and they are looked at no more often
+_EXIT_S: Final = 0.05  # and one that was joined is gone a little later
 _ENOUGH: Final = 4096
 
 
@@ -44,6 +39,9 @@ class Hygiene:
             deadline = time.monotonic() + _JOIN_S
             for thread in set(threading.enumerate()) - self._known:
                 thread.join(max(0.0, deadline - time.monotonic()))
+            deadline = time.monotonic() + _EXIT_S
+            while self.threads_left and time.monotonic() < deadline:
+                time.sleep(0.001)
             if self.threads_left:
                 return False
         return not _has_children() and not self._has_siblings()
@@ -93,53 +91,3 @@ def _lives(pid: str) -> bool:
     except OSError:
         return False
     return stat[stat.rindex(b")") + 2 : stat.rindex(b")") + 3] not in b"ZX"
-
-
-class Sources:
-    """The files of imported modules that are neither Python's own nor installed."""
-
-    def __init__(self) -> None:
-        paths = {*sysconfig.get_paths().values(), *site.getsitepackages(), site.getusersitepackages()}
-        paths.discard(sysconfig.get_path("data"))  # the whole prefix
-        self._library = tuple(os.path.join(path, "") for path in paths)
-        self._seen: set[str] = set()
-        self._files: dict[str, tuple[int, int]] = {}
-        self._modules = 0
-        self._next = 0.0
-        self.notice()
-
-    def notice(self) -> None:
-        """Look for modules that are new."""
-        if len(sys.modules) == self._modules:
-            return
-        self._modules = len(sys.modules)
-        for name in sys.modules.keys() - self._seen:
-            self._seen.add(name)
-            path = getattr(sys.modules.get(name), "__file__", None)
-            if isinstance(path, str) and not self._is_library(name, path):
-                with suppress(OSError):
-                    self._files[path] = _version(path)
-
-    def changed(self) -> bool:
-        """Whether a file is another than when it was imported."""
-        self.notice()
-        begin = time.monotonic()
-        if begin < self._next:
-            return False
-        try:
-            return any(_version(path) != version for path, version in self._files.items())
-        except OSError:
-            return True
-        finally:
-            end = time.monotonic()
-            self._next = end + max((end - begin) / _EFFORT, _GLANCE_S)
-
-    def _is_library(self, name: str, path: str) -> bool:
-        if name.partition(".")[0] == "jobkeep" or "site-packages" in path or "dist-packages" in path:
-            return True
-        return path.startswith(self._library)
-
-
-def _version(path: str) -> tuple[int, int]:
-    status = os.stat(path)
-    return status.st_mtime_ns, status.st_size

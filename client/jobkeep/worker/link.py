@@ -1,18 +1,15 @@
 """What talks to the daemon: orders come on one connection, replies to reports on another.
 
-The thread at the helm does that, and only it: the main thread while it is idle, so that a short run costs no switch of
-threads; while a job runs, the link thread, as soon as that takes longer or waits for a reply.
+The thread at the helm does that, and only it.
 """
 
 from __future__ import annotations
 
 import os
 import select
-import threading
 import time
-from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Final
 
 import msgspec
@@ -21,14 +18,16 @@ from jobkeep.errors import ProtocolError
 from jobkeep.protocol.vocabulary import PROTOCOL_VERSION
 from jobkeep.protocol.worker import AttachParameters, Order
 from jobkeep.worker.active import ActiveRun
-from jobkeep.worker.channel import Channel
 from jobkeep.worker.courier import Courier, Listener
+from jobkeep.worker.helm import Helm
+from jobkeep.worker.lines import Lines
+from jobkeep.worker.renewal import Handover
+from jobkeep.worker.roster import Roster
 from jobkeep.worker.settings import Settings
 from jobkeep.worker.spool import Spool
 from jobkeep.worker.wire import FENCED, call, decode_order, decode_reply, fault_of
 
-DIAL_S: Final = 5.0
-PACE_MS: Final = 5  # a run that is seen at two paces gets the link thread to the helm
+SETTLE_S: Final = 1.0  # for acknowledgements, before a fresh interpreter has to say things again
 FENCED_EXIT: Final = 3
 _GONE = (OSError, ProtocolError, msgspec.MsgspecError)
 
@@ -39,26 +38,13 @@ class Link:
     def __init__(self, settings: Settings) -> None:
         self.exit_code = 0
         self._settings = settings
-        self._inbox: deque[ActiveRun | None] = deque()
-        self._helm = threading.Lock()
-        self._helm.acquire()  # the main thread's, until the first run
-        self._is_mine = True  # the main thread has it
-        self._serial = 0  # odd while a job runs; written by the main thread only
-        self._relieved = False  # the link thread is at the helm
-        self._parked = False  # the link thread sleeps until it is rung for
-        self._called = False  # it is wanted at the helm
-        self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        listener = Listener(durable=self._stored, refused=self._refused, fenced=self._fenced)
-        self.courier = Courier(Spool(settings.spool), listener, self.wake, self._attend)
-        self._orders: Channel | None = None
-        self._reports: Channel | None = None
+        self._roster = roster = Roster()
+        self._helm = Helm(self._turn_safely)
+        listener = Listener(durable=roster.stored, refused=roster.refused, fenced=self._fenced)
+        self._files = Spool(settings.spool)
+        self.courier = Courier(self._files, listener, self._helm.wake, self._helm.attend)
+        self._lines = Lines(self._helm)
         self._log = os.dup(2)
-        self._poll = select.poll()
-        self._poll.register(self._wake_read, select.POLLIN)
-        self._bell = select.poll()
-        self._bell.register(self._wake_read, select.POLLIN)
-        self._runs: dict[str, ActiveRun] = {}
-        self._thread = threading.Thread(target=self._stand_by, name="jobkeep link", daemon=True)
         now = time.monotonic()
         self._backoff = settings.backoff_s
         self._dial_at = now
@@ -66,146 +52,128 @@ class Link:
         self._beat_at = now + settings.beat_s
         self._alone_since = now
         self._abort_at: float | None = None
+        self._back_at: float | None = None  # when a turn has to return
         self._leaving = False  # the main thread takes no more runs
         self._over = False
 
     # Main thread
 
     def start(self) -> None:
-        self._thread.start()
-        os.register_at_fork(after_in_child=self._drop)
+        """Begin, with what an earlier interpreter of this process has handed over."""
+        self._helm.start()
+        os.register_at_fork(after_in_child=self._lines.drop)
+        handover = self._settings.origin.handover
+        if handover is None:
+            return
+        self._files.written.update(handover.spooled)
+        for checkpoint in handover.checkpoints:
+            self.courier.checkpoint(checkpoint)
+        for finish in handover.finishes:
+            self.courier.finish(finish)
+        self._roster.add(handover.order, self.courier, self._settings.attention_s).begun = True  # and Attach says so
+        if handover.retire:
+            self._roster.retire()
+        self._connect()
 
     def next_run(self) -> ActiveRun | None:
-        """Wait for it; `ended` must follow."""
-        self._take_helm()
-        inbox = self._inbox
-        while not inbox:
-            self._steer(self._listen)
-        run = inbox.popleft()
+        """Wait for it; `ended` or `recall` must follow."""
+        self._helm.take()
+        while not self._roster.waiting:
+            self._listen()
+        run = self._roster.begin()
         if run is not None:
-            self._serial += 1
-            self._is_mine = False
-            self._helm.release()
-            if self._parked:  # read after serial was written; the link thread does it the other way round
-                self._parked = False
-                self._ring()
+            self._helm.leave_for_run()
         return run
 
     def ended(self, run: ActiveRun) -> None:
         """The job's function has returned."""
         run.leave()
-        self._runs.pop(run.order.run, None)
-        self._serial += 1
+        self._roster.remove(run)
+        self._helm.run_ended()
+
+    def recall(self, run: ActiveRun) -> Handover | None:
+        """What another interpreter must know to execute it, or None if it is not to be executed any more.
+
+        Nothing of it has been executed yet. What came after it is given to others by the daemon, which sees the
+        connections close. `proceed` follows, if there is no other interpreter after all.
+        """
+        self._helm.run_ended()
+        self._helm.take()
+        self._back_at = time.monotonic() + SETTLE_S
+        while not self.courier.settled and time.monotonic() < self._back_at:
+            self._turn_safely()
+        self._back_at = time.monotonic()
+        self._turn_safely()  # a stop may have come in the meantime
+        self._back_at = None
+        if run.stop_reason is not None:
+            self.proceed()
+            return None
+        checkpoints, finishes = self.courier.unacknowledged()
+        return Handover(
+            order=run.order,
+            retire=self._roster.retires,
+            checkpoints=checkpoints,
+            finishes=finishes,
+            spooled=list(self._files.written),
+        )
+
+    def proceed(self) -> None:
+        """The run that was recalled ends here."""
+        self._helm.leave_for_run()
 
     def leave(self) -> None:
         """Return once all reports have arrived, or are on disk and the daemon has been away for long."""
-        self._take_helm()
+        self._helm.take()
         self._leaving = True
-        self._steer(lambda: self._work_off(time.monotonic()))  # the last reply may have come already
+        with self._losing_connection():
+            self._work_off(time.monotonic())  # the last reply may have come already
         while not self._over:
-            self._steer(self.turn)
-        self._ring()
-        self._thread.join()
-
-    def _take_helm(self) -> None:
-        if self._is_mine:
-            return
-        if not self._helm.acquire(blocking=False):
-            self._ring()
-            self._helm.acquire()
-        self._is_mine = True
-
-    def _listen(self) -> None:
-        """Wait for an order and nothing else for a moment, if there is nothing else to do; else `turn`."""
-        orders = self._orders
-        if orders is None or self._leaving or self._abort_at is not None or self.courier.wants_write:
-            self.turn()
-            return
-        messages = orders.listen()
-        if not messages:
-            self.turn()
-        self._heed(messages)
-        if self.courier.overdue(now := time.monotonic()):
-            self.courier.receive()
-            self._work_off(now)
-
-    # Any thread
-
-    def wake(self) -> None:
-        """Have the link thread at the helm while a job runs, and make it look at what has changed."""
-        self._called = True
-        self._ring()
-
-    def _attend(self) -> None:
-        if not self._relieved:
-            self.wake()
-
-    def _ring(self) -> None:
-        with suppress(BlockingIOError):  # it rings already
-            os.write(self._wake_write, b"w")
-
-    # The link thread
-
-    def _stand_by(self) -> None:
-        seen = 0
-        while not self._over:
-            if not self._called:
-                self._await_ring(PACE_MS)
-            called, self._called = self._called, False
-            serial = self._serial
-            if serial & 1:
-                if called or serial == seen:
-                    self._relieve(serial)
-            elif serial == seen:
-                self._parked = True
-                if self._serial == serial and not self._over:
-                    self._await_ring(None)
-                self._parked = False
-            seen = serial
-
-    def _await_ring(self, patience_ms: int | None) -> None:
-        if self._bell.poll(patience_ms):
-            self._hush()
-
-    def _hush(self) -> None:
-        with suppress(BlockingIOError):  # the other thread was faster
-            os.read(self._wake_read, 4096)
-
-    def _relieve(self, serial: int) -> None:
-        """Be at the helm until that run has ended."""
-        if not self._helm.acquire(blocking=False):
-            return  # it has ended: the main thread is there
-        self._relieved = True
-        try:
-            while self._serial == serial:
-                self._steer(self.turn)
-        finally:
-            self._relieved = False
-            self._helm.release()
+            self._turn_safely()
+        self._helm.stop()
 
     # At the helm
 
-    def _steer(self, turn: Callable[[], None]) -> None:
+    def _turn_safely(self) -> None:
+        with self._losing_connection():
+            self.turn()
+
+    @contextmanager
+    def _losing_connection(self) -> Iterator[None]:
         try:
-            turn()
+            yield
+        except _GONE as error:
+            self._disconnect(error)
+
+    def _listen(self) -> None:
+        """Wait for an order and nothing else for a moment, if there is nothing else to do; else `turn`."""
+        orders = self._lines.orders
+        if orders is None or self._leaving or self._abort_at is not None or self.courier.wants_write:
+            self._turn_safely()
+            return
+        try:
+            messages = orders.listen()
+            if not messages:
+                self.turn()
+            self._heed(messages)
+            if self.courier.overdue(now := time.monotonic()):
+                self.courier.receive()
+                self._work_off(now)
         except _GONE as error:
             self._disconnect(error)
 
     def turn(self) -> None:
         """One turn of the loop. Raises what means that the connection is of no more use."""
         now = time.monotonic()
-        if self._orders is None:
+        if self._lines.orders is None:
             self._spool(now)  # before anything else: a daemon that answers nothing may come and go
             if now >= self._dial_at:
                 self._connect()
-        self._watch()
-        for descriptor, event in self._poll.poll(self._patience(time.monotonic())):
-            if descriptor == self._wake_read:
-                self._called = False
-                self._hush()
-            elif self._orders is not None and descriptor == self._orders.fileno():
-                self._heed(self._orders.receive())
-            elif self._reports is not None and descriptor == self._reports.fileno():
+        for line, event in self._lines.wait(self._patience(time.monotonic())):
+            if line == "bell":
+                self._helm.answer()
+            elif line == "orders" and self._lines.orders is not None:
+                self._heed(self._lines.orders.receive())
+            elif line == "reports":
                 if event & select.POLLOUT:
                     self.courier.flush()
                 if event & ~select.POLLOUT and self.courier.receive():
@@ -213,46 +181,31 @@ class Link:
         self._work_off(time.monotonic())
 
     def _connect(self) -> None:
-        settings = self._settings
+        settings, lines = self._settings, self._lines
         try:
-            orders = Channel.dial(settings.socket, DIAL_S)
-            try:
-                reports = Channel.dial(settings.socket, DIAL_S)
-            except OSError:
-                orders.close()
-                raise
+            lines.dial(settings.socket)
         except OSError:
             self._retry_later()
             return
-        self._orders, self._reports = orders, reports
-        self._poll.register(orders, select.POLLIN)
-        self._poll.register(reports, select.POLLIN)
-        held = self.courier.held_run() or (None, 0)
-        run, fence = next(((run.order.run, run.order.fence) for run in self._current()), held)
-        parameters = AttachParameters(
-            worker=settings.seat,
-            cookie=settings.cookie,
-            pid=os.getpid(),
-            protocol=PROTOCOL_VERSION,
-            run=run,
-            fence=fence,
-        )
-        orders.send(call("Attach", parameters, more=True))
-        self.courier.connect(reports)
+        assert lines.orders is not None
+        assert lines.reports is not None
+        self._roster.drop_unbegun()  # the daemon knows by what Attach names that we do not have it
+        run, fence = self.courier.held_run() or (None, 0)
+        if (current := self._roster.under_way) is not None:
+            run, fence = current.order.run, current.order.fence
+        parameters = AttachParameters(settings.seat, settings.cookie, os.getpid(), PROTOCOL_VERSION, run, fence)
+        lines.orders.send(call("Attach", parameters, more=True))
+        self.courier.connect(lines.reports)
 
     def _disconnect(self, why: Exception) -> None:
-        if self._orders is None:
+        if self._lines.orders is None:
             return
         with suppress(*_GONE):
             while self.courier.receive():  # replies that nobody has read yet
                 pass
         self._note(f"the daemon is gone: {why}")
         self.courier.disconnect()
-        for channel in (self._orders, self._reports):
-            if channel is not None:
-                self._poll.unregister(channel)
-                channel.close()
-        self._orders = self._reports = None
+        self._lines.hang_up()
         self._alone_since = time.monotonic()
         self._retry_later()
 
@@ -260,17 +213,12 @@ class Link:
         self._dial_at = time.monotonic() + self._backoff
         self._backoff = min(self._backoff * 2, self._settings.backoff_limit_s)
 
-    def _watch(self) -> None:
-        if self._reports is not None:
-            wanted = select.POLLIN | (select.POLLOUT if self.courier.wants_write else 0)
-            self._poll.modify(self._reports, wanted)
-
     def _heed(self, messages: list[bytes]) -> None:
         for message in messages:
             reply = decode_reply(message)
             fault = fault_of(reply)
             if fault in FENCED:
-                for run in self._current():
+                for run in self._roster.all:
                     self.courier.fence(run.order.run if fault == "StaleToken" else None, run.order.run)
                 self._fenced(None)
                 return
@@ -283,29 +231,27 @@ class Link:
 
     def _obey(self, order: Order) -> None:
         if order.kind == "run" and order.run is not None:
-            run = ActiveRun(order.run, self.courier, self._settings.attention_s)
-            if not self._runs:
+            if self._leaving:
+                return  # the daemon knows from the last report that we take none
+            if not self._roster.all:
                 self._beat_at = time.monotonic() + self._settings.beat_s
-            self._runs[order.run.run] = run
-            self._inbox.append(run)
+            self._roster.add(order.run, self.courier, self._settings.attention_s)
         elif order.kind == "stop":
-            run_meant = self._runs.get(order.target or "")
-            if run_meant is not None:
-                run_meant.ask_to_stop(order.reason or "cancelled", time.monotonic())
+            self._roster.stop(order, time.monotonic())
         elif order.kind == "retire":
-            self._inbox.append(None)
+            self._roster.retire()
 
     def _work_off(self, now: float) -> None:
         settings = self._settings
-        runs = self._current()
-        if runs and now >= self._beat_at:
+        runs, current = self._roster.all, self._roster.under_way
+        if current is not None and now >= self._beat_at:
             self._beat_at = now + settings.beat_s
-            runs[0].beat()
+            current.beat()
         for run in runs:
             run.work_off(now)
         if self._abort_at is not None and now >= self._abort_at:
             os._exit(FENCED_EXIT)  # a job that cannot be cancelled and has no right to go on
-        if self._orders is not None:
+        if self._lines.orders is not None:
             if self.courier.oldest_wait(now) > settings.reply_s:
                 raise ConnectionError("no reply")
             self._over = self._leaving and self.courier.settled
@@ -315,7 +261,7 @@ class Link:
         if self._leaving:
             self._over = forsaken or self.courier.settled
         elif forsaken and not runs:
-            self._inbox.append(None)
+            self._roster.retire()
             self._alone_since = now  # said once
 
     def _spool(self, now: float) -> None:
@@ -330,13 +276,11 @@ class Link:
         """Milliseconds until something is due."""
         settings = self._settings
         due = [now + settings.reply_s]  # reports go out without this thread, and may get no reply
-        runs = self._current()
-        if runs:
+        if self._roster.under_way is not None:
             due.append(self._beat_at)
-            due += [at for run in runs for at in run.due()]
-        if self._abort_at is not None:
-            due.append(self._abort_at)
-        if self._orders is None:
+        due += [at for run in self._roster.all for at in run.due()]
+        due += [at for at in (self._abort_at, self._back_at) if at is not None]
+        if self._lines.orders is None:
             due += [self._dial_at, max(now, self._alone_since + settings.idle_s)]
             if not self.courier.spooled:
                 due.append(self._spool_at)
@@ -344,34 +288,13 @@ class Link:
             due.append(now + settings.reply_s - waited + 0.01)
         return max(0.0, (min(due) - now) * 1000 + 0.5)
 
-    def _current(self) -> list[ActiveRun]:
-        return list(self._runs.values())
-
-    def _stored(self, run: str, seq: int) -> None:
-        if (active := self._runs.get(run)) is not None:
-            active.stored(seq)
-
-    def _refused(self, run: str, error: Exception) -> None:
-        if (active := self._runs.get(run)) is not None:
-            active.refuse(error)
-
     def _fenced(self, run: str | None) -> None:
         """The lease of a run is lost, or of all: end it, and then the process."""
         self.exit_code = FENCED_EXIT
-        meant = [active for active in self._current() if run is None or active.order.run == run]
-        for active in meant:
-            active.fence()
-        if meant:
+        if self._roster.fence(run):
             self._abort_at = time.monotonic() + self._settings.fenced_s
-        self._inbox.append(None)
 
     def _note(self, text: str) -> None:
         """To the worker's own log: standard error may belong to a run at the moment."""
         with suppress(OSError):
             os.write(self._log, f"jobkeep.worker: {text}\n".encode(errors="replace"))
-
-    def _drop(self) -> None:
-        """In a child that a job forked: the connections are not its own."""
-        for channel in (self._orders, self._reports):
-            if channel is not None:
-                channel.close()

@@ -36,6 +36,12 @@ class Outbox:
         run = next(reversed(self._runs), None)
         return None if run is None else (run, self._runs[run])
 
+    def checkpoints(self) -> list[CheckpointParameters]:
+        return [checkpoint for held in self._runs.values() for checkpoint in held.checkpoints]
+
+    def finishes(self) -> list[FinishParameters]:
+        return [held.finish for held in self._runs.values() if held.finish is not None]
+
     def add_checkpoint(self, checkpoint: CheckpointParameters) -> None:
         self._runs.setdefault(checkpoint.run, Unacknowledged()).checkpoints.append(checkpoint)
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import copy_context
@@ -22,10 +23,11 @@ from jobkeep.worker.active import ActiveRun
 from jobkeep.worker.doorbell import Doorbell
 from jobkeep.worker.ending import Ending, raised, refused, returned, stopped
 from jobkeep.worker.functions import Function, Functions, UnknownFunction
-from jobkeep.worker.hygiene import Hygiene, Sources
+from jobkeep.worker.hygiene import Hygiene
 from jobkeep.worker.link import Link
 from jobkeep.worker.output import Output
 from jobkeep.worker.settings import Settings
+from jobkeep.worker.sources import Sources
 
 
 class Begun(Struct):
@@ -48,9 +50,12 @@ class Server:
         self._settings = settings
         self._link = Link(settings)
         self._output = Output()
-        self._functions = Functions()
+        self._sources = Sources()
+        self._functions = Functions(self._sources)
         self._doorbell = Doorbell()
         self._served = 0
+        self._begun_ns = 0
+        self._exhausted = False  # no run may be executed here
         self._leaving = False
         self._loop_runs: Begun | None = None
         self._unsettled: Ending | None = None  # of the run in whose loop something is left
@@ -60,7 +65,6 @@ class Server:
         """Until there is nothing more to do here; the exit code."""
         self._link.start()
         self._hygiene = Hygiene()
-        self._sources = Sources()
         begun = self._begin_next()
         while begun is not None:
             if begun.is_async:
@@ -74,10 +78,30 @@ class Server:
     def _begin_next(self) -> Begun | None:
         if self._leaving:
             return None
+        idle_since = time.monotonic()
         run = self._link.next_run()
-        return None if run is None else self._begin(run)
+        if run is None:
+            return None
+        is_new = run.order.function not in self._functions
+        if self._sources.changed(time.monotonic() - idle_since, surely=is_new) and run.stop_reason is None:
+            return self._begin_afresh(run)
+        return self._begin(run)
+
+    def _begin_afresh(self, run: ActiveRun) -> Begun:
+        """What was imported is not what is on disk any more: the run is for a fresh interpreter."""
+        handover = self._link.recall(run)
+        if handover is None:
+            return self._begin(run)
+        try:
+            self._settings.origin.begin_again(handover)
+        except OSError as error:
+            self._link.proceed()
+            self._exhausted = True
+            why = f"the code has changed on disk, and no fresh interpreter can be started for it: {error}"
+            return Begun(run, ending=refused("OSError", why))
 
     def _begin(self, run: ActiveRun) -> Begun:
+        self._begun_ns = time.time_ns()
         order = run.order
         os.environ["JOBKEEP_COOKIE"] = order.cookie
         os.environ["JOBKEEP_JOB"] = order.job
@@ -173,7 +197,8 @@ class Server:
         self._output.restore()
         self._served += 1
         clean = self._hygiene.clean()
-        retire = self._served >= self._settings.run_limit or self._sources.changed()
+        self._sources.notice(self._begun_ns)
+        retire = self._exhausted or self._served >= self._settings.run_limit
         if run.fenced:
             self._leaving = True
             return

@@ -6,6 +6,8 @@ from collections.abc import MutableMapping
 
 from msgspec import Struct
 
+from jobkeep.worker.renewal import Origin
+
 
 class Settings(Struct, frozen=True, kw_only=True):
     """Seconds, unless said otherwise."""
@@ -14,6 +16,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     seat: str
     cookie: str
     spool: str  # a directory
+    origin: Origin
     beat_s: float = 5.0
     attention_s: float = 2.0  # for a function that looks at stop_reason, before it is cancelled
     fenced_s: float = 2.0  # for a function whose lease is lost, before the process ends regardless
@@ -26,9 +29,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     @classmethod
     def take(cls, environ: MutableMapping[str, str]) -> Settings:
         """From the environment; what no job needs to see is removed from it. Raises KeyError."""
+        origin = Origin(environ)
         return cls(
             socket=environ["JOBKEEP_SOCKET"],
             seat=environ.pop("JOBKEEP_SEAT"),
             cookie=environ.pop("JOBKEEP_COOKIE"),
             spool=environ.pop("JOBKEEP_SPOOL"),
+            origin=origin,
         )

@@ -16,7 +16,7 @@ class Spool:
 
     def __init__(self, directory: str) -> None:
         self._directory = Path(directory)
-        self._written: set[str] = set()
+        self.written: set[str] = set()  # files of this process
 
     def write(self, name: str, report: Struct) -> None:
         """Put `report` in place of what was there. Raises OSError; then the old one is still there."""
@@ -34,12 +34,12 @@ class Spool:
                 os.unlink(temporary)
             raise
         self._sync_directory()
-        self._written.add(name)
+        self.written.add(name)
 
     def remove(self, name: str) -> None:
         """The daemon has it. A file of another process is not touched."""
-        if name in self._written:
-            self._written.discard(name)
+        if name in self.written:
+            self.written.discard(name)
             with suppress(OSError):  # an old report is refused by its fence and seq
                 os.unlink(self._directory / name)
 
