@@ -9,7 +9,8 @@ from typing import TypeVar
 from jobkeep.client.finding import find
 from jobkeep.client.patience import BREAKS, RESTART_S, SILENCE_S, Patience, may_repeat
 from jobkeep.client.routes import Request
-from jobkeep.client.transport import Link, Network, running_network
+from jobkeep.client.running import running_network
+from jobkeep.client.transport import Link, Network
 from jobkeep.errors import DaemonUnreachable, JobkeepError
 
 R = TypeVar("R")

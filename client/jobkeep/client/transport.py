@@ -1,4 +1,4 @@
-"""The port between the client and the event loop it runs on, and the choice of its implementation."""
+"""The port between the client and the event loop it runs on, and how both implementations connect."""
 
 from __future__ import annotations
 
@@ -44,26 +44,6 @@ class Network(Protocol):
 
     async def in_thread(self, function: Callable[[], T]) -> T:
         """Run something that blocks."""
-
-
-def running_network() -> Network:
-    """The network of the event loop that runs: asyncio's own, or anyio's for the others."""
-    import sys
-
-    if "asyncio" in sys.modules:  # nobody runs asyncio without having imported it
-        import asyncio
-
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            pass
-        else:
-            from jobkeep.client.native import AsyncioNetwork
-
-            return AsyncioNetwork()
-    from jobkeep.client.portable import AnyioNetwork
-
-    return AnyioNetwork()
 
 
 CONNECT_TRIES = 1000  # of 5 ms: a full backlog

@@ -20,8 +20,11 @@ import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from jobkeepd.spawner import leader, record, tree
 else:
+    import leader
     import record
     import tree
 
@@ -118,3 +121,28 @@ class Gate:
             if not self._opened:  # the main thread must not wait for a child that will never come
                 self._stand_ins.extend(os.open(path, os.O_RDWR | os.O_CLOEXEC) for path in (self._here, self._gate))
             os.write(self._say_returned, b"\n")
+
+
+def hold(order: dict[str, Any], base: leader.Base, gate: Gate) -> tuple[leader.Command, int, set[int]]:
+    """A child in front of the gate, which has taken directory, umask and log files with it, and those files.
+
+    Raises Failed; then there is no child.
+    """
+    out, err = leader.open_logs(order)
+    try:
+        leader.enter(order)
+        command = leader.Command(order, base)
+        os.umask(order["umask"])
+        pid = gate.hold(order["run"], command, out, err)
+        if pid is None:
+            number = gate.result()
+            why = os.strerror(number) if number else "it was killed before it began"
+            raise leader.Failed("slot", number, f"the slot cannot start a process: {why}")
+    except leader.Failed:
+        for fd in {out, err}:
+            os.close(fd)
+        raise
+    finally:
+        os.umask(0o077)
+        os.chdir("/")
+    return command, pid, {out, err}

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from jobkeepd.spawner import record
-    from jobkeepd.spawner.gate import Gate
 else:
     import record
 
@@ -156,28 +155,3 @@ def _why_not(name: str, path: str, number: int) -> str:
     if number == errno.E2BIG:
         return f"the arguments and the environment of {name} are too long"
     return f"cannot execute {path}: {os.strerror(number)}"
-
-
-def hold(order: dict[str, Any], base: Base, gate: Gate) -> tuple[Command, int, set[int]]:
-    """A child in front of the gate, which has taken directory, umask and log files with it, and those files.
-
-    Raises Failed; then there is no child.
-    """
-    out, err = open_logs(order)
-    try:
-        enter(order)
-        command = Command(order, base)
-        os.umask(order["umask"])
-        pid = gate.hold(order["run"], command, out, err)
-        if pid is None:
-            number = gate.result()
-            why = os.strerror(number) if number else "it was killed before it began"
-            raise Failed("slot", number, f"the slot cannot start a process: {why}")
-    except Failed:
-        for fd in {out, err}:
-            os.close(fd)
-        raise
-    finally:
-        os.umask(0o077)
-        os.chdir("/")
-    return command, pid, {out, err}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from jobkeepd.spawner import leader, record, tree, wakeup
     from jobkeepd.spawner.channel import Channel
-    from jobkeepd.spawner.gate import Gate
+    from jobkeepd.spawner.gate import Gate, hold
     from jobkeepd.spawner.leftovers import Leftovers
     from jobkeepd.spawner.run_record import RunRecord
 else:
@@ -28,7 +28,7 @@ else:
     import tree
     import wakeup
     from channel import Channel
-    from gate import Gate
+    from gate import Gate, hold
     from leftovers import Leftovers
     from run_record import RunRecord
 
@@ -172,7 +172,7 @@ class Shim:
             return self._tell(leader.Failed("slot", None, "the slot is busy").line(run, self._name))
         self._run, self._identity, self._grace = run, [], float(order["grace"])
         try:
-            self._command, self._leader, self._logs = leader.hold(order, self._base, self._gate)
+            self._command, self._leader, self._logs = hold(order, self._base, self._gate)
             self._sign_for(run, self._leader)
         except leader.Failed as failure:
             return self._fail(failure)
