@@ -13,6 +13,7 @@ from jobkeep.protocol.jobs import JobSpec
 
 SECONDS = 0.25  # of one burst
 BURSTS = 3  # per side and round, in turns
+LONG_WAL = 4000  # pages; a commit into a WAL that still grows is slower, and ours is long from the start
 SCHEMA = """
 CREATE TABLE job(id TEXT PRIMARY KEY, queue TEXT NOT NULL, state TEXT NOT NULL, prio INTEGER NOT NULL,
   created REAL NOT NULL, argv TEXT NOT NULL, env BLOB, result BLOB) WITHOUT ROWID;
@@ -26,10 +27,15 @@ class PlainCommits:
 
     def __init__(self, folder: Path) -> None:
         self._connection = sqlite3.connect(folder / "plain.db", isolation_level=None)
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=4000"):
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", f"wal_autocheckpoint={LONG_WAL}"):
             self._connection.execute(f"PRAGMA {pragma}")
         self._connection.executescript(SCHEMA)
         self._numbers = itertools.count()
+
+    def lengthen(self) -> None:
+        """Commit until the WAL is as long as it gets: from then on it is written over."""
+        for _ in range(LONG_WAL // 2):  # two pages or more each
+            self.commit()
 
     def commit(self) -> None:
         self._connection.execute("BEGIN IMMEDIATE")
@@ -46,6 +52,7 @@ class Submit:
     def prepare(self, rig: Rig) -> None:
         """The queue's only slot is taken, so that the jobs wait: this is about accepting them, not about running."""
         self._plain = PlainCommits(rig.disk)
+        self._plain.lengthen()
         self._client = rig.fresh_daemon().client()
         hold_queue(self._client, rig.disk / "held-for-submit")
         self._spec = JobSpec(command=["/bin/sh", "-c", "exit 0"], queue=PARKED, cwd="/", env={"FILL": "x" * 150})

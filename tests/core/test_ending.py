@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec import Raw
 from msgspec.structs import replace
 
-from jobkeep.protocol.jobs import JobSpec
+from jobkeep.protocol.jobs import ErrorInfo, JobSpec
 from jobkeep.protocol.vocabulary import ENDED_STATES, RESULT_LIMIT
 from jobkeepd.core.ending import (
     Exited,
@@ -152,3 +152,12 @@ def test_statuses_are_told_in_words() -> None:
     assert describe_status(9) == "ended by signal 9 (SIGKILL)"
     assert describe_status(15, "worker ").startswith("worker ended by signal 15")
     assert describe_status(512) == "exit code 2"
+
+
+def test_a_failed_function_has_its_error_in_one_line_as_the_reason() -> None:
+    """The run's record says why, also when the job has gone on since."""
+    error = ErrorInfo("ValueError", "no such row\nin the table " + "x" * 1000)
+    assert decide(job(), Finished("failed", 1.0, error=error), None, POLICY).reason == "ValueError: no such row"
+    long = decide(job(), Finished("failed", 1.0, error=ErrorInfo("E", "y" * 1000)), None, POLICY).reason
+    assert long is not None
+    assert len(long) == 300

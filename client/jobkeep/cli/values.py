@@ -90,7 +90,7 @@ def argument(text: str) -> tuple[str, Any]:
     """`KEY=VALUE` of a function: the value is JSON if it parses as JSON, else a string."""
     key, equals, value = text.partition("=")
     if not equals or not key.isidentifier():
-        raise BadValue(f"{text!r} is not KEY=VALUE, such as path=leads.csv, limit=100 or zip='\"04109\"'")
+        raise BadValue(f"{text!r} is not KEY=VALUE, such as path=leads.csv, limit=100 or zip='\"12345\"'")
     try:
         return key, decode(value)
     except ValueError:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import shutil
+import sys
 import sysconfig
 import tempfile
 from pathlib import Path
@@ -18,13 +20,13 @@ EVERY = 10  # items between two checkpoints
 SUGGESTIONS = """
 The daemon goes on. Look around:
   export JOBKEEP_SOCKET=SOCKET_PATH
-  jobkeep ls
-  jobkeep show ID              the job, with its tallies and runs
-  jobkeep history ID           what happened to it, entry by entry
-  jobkeep sql 'SELECT id, state, attempt, done, failed_items FROM job_status'
-  jobkeep run -- sh -c 'echo hello from a job'
+  JOBKEEP ls
+  JOBKEEP show ID              the job, with its tallies and runs
+  JOBKEEP history ID           what happened to it, entry by entry
+  JOBKEEP sql 'SELECT id, state, attempt, done, failed_items FROM job_status'
+  JOBKEEP run -- sh -c 'echo hello from a job'
 and end it with
-  jobkeep daemon stop && rm -r HOME_PATH"""
+  JOBKEEP daemon stop && rm -r HOME_PATH"""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -69,4 +71,12 @@ def report(screen: Screen, claims: list[Claim]) -> None:
 
 
 def suggest(screen: Screen, daemon: PrivateDaemon) -> None:
-    screen.say(SUGGESTIONS.replace("SOCKET_PATH", str(daemon.socket)).replace("HOME_PATH", str(daemon.home)))
+    screen.say(suggestions(str(daemon.socket), str(daemon.home)))
+
+
+def suggestions(socket: str, home: str) -> str:
+    """Lines to copy: what they name is where this demo's daemon and the jobkeep beside this Python are."""
+    script = Path(sys.executable).with_name("jobkeep")
+    jobkeep = shlex.quote(str(script)) if script.exists() else f"{shlex.quote(sys.executable)} -m jobkeep.cli"
+    text = SUGGESTIONS.replace("JOBKEEP ", f"{jobkeep} ")
+    return text.replace("SOCKET_PATH", shlex.quote(socket)).replace("HOME_PATH", shlex.quote(home))

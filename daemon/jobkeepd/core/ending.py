@@ -13,6 +13,7 @@ from jobkeepd.core.lifecycle import Event, advance
 from jobkeepd.core.model import Exit, Job, Usage
 from jobkeepd.core.retry import retry_delay
 
+LONGEST_REASON = 300  # characters
 POISON_LIMIT = 3  # policy resumes in a row without progress
 
 
@@ -150,7 +151,7 @@ def _facts(end: RunEnd) -> tuple[int | None, float, str | None, ErrorInfo | None
         case WorkerDied():
             return end.exit.status, end.exit.ended_at, describe_status(end.exit.status, "worker "), None
         case Finished():
-            return None, end.ended_at, end.reason, end.error
+            return None, end.ended_at, end.reason or _first_line(end.error), end.error
         case NotStarted():
             return None, end.ended_at, end.reason, None
         case NeverSent():
@@ -159,6 +160,15 @@ def _facts(end: RunEnd) -> tuple[int | None, float, str | None, ErrorInfo | None
             return None, end.noticed_at, "lost: it had started, and nobody saw its end", None
         case Rebooted():
             return None, end.noticed_at, "the host was restarted", None
+
+
+def _first_line(error: ErrorInfo | None) -> str | None:
+    """Of an error, short enough for a list of runs."""
+    if error is None:
+        return None
+    message = error.message.strip().partition("\n")[0]
+    line = f"{error.type}: {message}" if message else error.type
+    return line if len(line) <= LONGEST_REASON else line[: LONGEST_REASON - 1] + "…"
 
 
 def _stopped(job: Job, stop: str, at: float, status: int | None, reason: str | None) -> Decision:

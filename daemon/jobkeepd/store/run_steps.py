@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -109,16 +110,16 @@ def save_checkpoint(change: SaveCheckpoint, ledger: Ledger) -> None:
     ledger.save_checkpoint(job, SavedCheckpoint(change.seq, change.cursor, change.state))
 
 
-def _may_end_as(job: Job) -> set[JobState | None]:
-    """The states to which the end of the job's open run can lead."""
-    # A wish to cancel that came while the run was starting counts as if the job were cancelling already.
-    state: JobState = "cancelling" if job.stop == "cancelled" else job.state
-    return {advance(state, event) for event in _ENDINGS}
+@cache
+def _may_end_as(state: JobState) -> frozenset[JobState | None]:
+    """The states to which the end of the open run of a job in `state` can lead."""
+    return frozenset(advance(state, event) for event in _ENDINGS)
 
 
 def end_run(change: EndRun, ledger: Ledger) -> None:
     job, run = _held(ledger, change.run)
-    if change.state not in _may_end_as(job):
+    # A wish to cancel that came while the run was starting counts as if the job were cancelling already.
+    if change.state not in _may_end_as("cancelling" if job.stop == "cancelled" else job.state):
         raise IllegalTransition(job.id, job.state, "end", f"a {job.state} job does not become {change.state}")
     ended = change.state in ENDED_STATES
     after = replace(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from msgspec import Raw, Struct, json
 
@@ -25,6 +25,7 @@ KEY_HOLDER: Final = (
 )
 DUE: Final = "SELECT id FROM job WHERE state = 'scheduled' AND due_at <= ? ORDER BY due_at, seq LIMIT ?"
 
+Counts: TypeAlias = defaultdict[tuple[str, JobState], int]  # differences, by queue and state
 _request: Final = json.Decoder(Submitted).decode
 
 
@@ -33,7 +34,7 @@ class Mark(Struct, frozen=True):
 
     entries: int
     changed: dict[str, Job]
-    counts: Counter[tuple[str, JobState]]
+    counts: Counts
     next_job: int
 
 
@@ -59,7 +60,7 @@ class SqlLedger:
         self._next_job = self._committed_job
         self.entries: list[Entry] = []
         self.changed: dict[str, Job] = {}
-        self.counts: Counter[tuple[str, JobState]] = Counter()
+        self.counts: Counts = defaultdict(int)
         self.writes = 0
         self._tails: dict[str, int] = {}  # newest entry of each job that has one in this transaction
         self._forget_unwritten()
@@ -101,20 +102,25 @@ class SqlLedger:
         if not self._new:
             return
         jobs, self._new = self._new, []
-        specs = [rows.text(job.spec) for job in jobs]
-        small = [text if len(text) <= rows.SPEC_IN_ROW else None for text in specs]
-        values = []
-        for job, spec in zip(jobs, small, strict=True):
-            self._newest_at = max(self._newest_at, job.created_at)
+        values: list[tuple[Any, ...]] = []
+        big: list[tuple[int, str]] = []
+        labels: list[tuple[str, str, int]] = []
+        for job in jobs:
+            spec: str | None = rows.text(job.spec)
+            if spec is not None and len(spec) > rows.SPEC_IN_ROW:
+                big.append((job.seq, spec))
+                spec = None
+            if job.spec.labels:
+                labels += [(key, value, job.seq) for key, value in job.spec.labels.items()]
+            if job.created_at > self._newest_at:
+                self._newest_at = job.created_at
             values.append(rows.new_job_row(job, self._newest_at, self._tails[job.id], spec))
             self._untold.discard(job.id)
             if self.changed[job.id] is job:
                 self._stored.pop(job.id, None)
         self._conn.executemany(rows.INSERT_JOB, values)
-        big = [(job.seq, text) for job, text, kept in zip(jobs, specs, small, strict=True) if kept is None]
         if big:
             self._conn.executemany(rows.INSERT_SPEC, big)
-        labels = [(key, value, job.seq) for job in jobs for key, value in job.spec.labels.items()]
         if labels:
             self._conn.executemany("INSERT INTO label (key, value, job_seq) VALUES (?, ?, ?)", labels)
 
@@ -265,5 +271,6 @@ class SqlLedger:
             self._entry_rows.append(rows.entry_row(entry, self._tails.get(id), job.seq))
             self._tails[id] = seq
             self._untold.add(id)
-            self._stored.setdefault(id, self.changed.get(id, job))
+            if id not in self._stored:
+                self._stored[id] = self.changed.get(id, job)
         self.entries.append(entry)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from msgspec import Struct
@@ -39,7 +38,7 @@ class Committed(Struct):
     outcomes: list[Any]
     entries: list[Entry] = []
     changed: dict[str, Job] = {}
-    counts: Counter[tuple[str, JobState]] = Counter()
+    counts: Mapping[tuple[str, JobState], int] = {}  # differences
 
 
 class _HalfDone(Exception):

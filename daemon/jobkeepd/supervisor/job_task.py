@@ -40,6 +40,7 @@ class JobTask:
         self.attempt: Attempt | None = None
         self.signs: Signs | None = None  # of the run, from its start on
         self.never_sent = False
+        self._sent_at = 0.0
         self.turn = turn
         self._lane = lane
         self._workshop = workshop
@@ -137,6 +138,7 @@ class JobTask:
         is_function = job.spec.function is not None  # its worker has the environment already
         environment = EMPTY if is_function else await workshop.environments.get(job.environment)
         launch = Launch(job, checkpoint, environment, self.signs)
+        self._sent_at = workshop.clock.now()  # that it has started is heard later, with a short run not before its end
         end = await self.attempt.run(launch, self._started, rejoin)
         self.never_sent = isinstance(end, NeverSent)
         if self.signs.unsaved:
@@ -155,7 +157,7 @@ class JobTask:
 
     def _started(self, identity: Identity | None) -> None:
         self._workshop.store.send(
-            MarkRunning(run=self.job.ref, at=self._workshop.clock.now(), identity=identity)
+            MarkRunning(run=self.job.ref, at=self._sent_at, identity=identity)
         )
         self._enter("running")
 

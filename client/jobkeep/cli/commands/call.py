@@ -26,7 +26,7 @@ examples:
   jobkeep call crm.tasks:refresh --args @arguments.json
 
 A VALUE that is JSON is taken as JSON (100, true, null, [1, 2]), anything else as text. For text that looks like
-JSON write a JSON string, quotes included: zip='"04109"'. True and False are text; true and false are not.
+JSON write a JSON string, quotes included: zip='"12345"'. True and False are text; true and false are not.
 The function is imported as Python would import it in the job's directory (--cwd, else the current one).
 The interpreter is --python, else $VIRTUAL_ENV, else ./.venv, else the one that runs jobkeep.
 """

@@ -21,7 +21,7 @@ examples:
   jobkeep logs -n 20 --stderr k3x9
 
 With --json: the chunks as they come, one object per line; "data" is base64, since output may be any bytes.
-Output is kept until its job is removed.
+Output is kept, and has no limit of size yet.
 """
 
 
