@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from functools import partial
 from typing import Any, Final
 
 from jobkeep.errors import InputChanged, TooManyFailures
@@ -33,7 +32,6 @@ class BatchWork:
         self._port = port
         self.clock = ledger.clock
         self.key = options.key
-        self.key_of = None if options.key is None else partial(key_of, key=options.key)
         self.name, record = ledger.open(options.batch, options.total, self.record)
         self.count = record.count
         self.last = record.last

@@ -23,7 +23,7 @@ from jobkeep.sdk.batch import PROGRESS_S, BatchWork
 from jobkeep.sdk.ledger import Ledger
 from jobkeep.sdk.options import Batch, BatchOptions
 from jobkeep.sdk.port import AsyncPort
-from jobkeep.sdk.source import Skipper, Source, open_source
+from jobkeep.sdk.source import KEY_LIMIT, Skipper, Source, checked_key, open_source
 
 Body = Callable[[Any], Awaitable[str | None] | str | None]
 Advance = Callable[[], Awaitable[Any]]  # the next item, or _END
@@ -120,15 +120,16 @@ class _Pass:
 
     async def _one_by_one(self, items: Iterable[Any]) -> bool:
         """Whether it came to their end. The hot loop: local names only, no call per item but the body's."""
-        work, port, body, key_of = self._work, self._port, self._body, self._work.key_of
+        work, port, body, key = self._work, self._port, self._body, self._work.key
         clock, tallies = work.clock, work.tallies
         ordinal, limit, due = work.count, work.limit, work.due
         name: str | None = None
         for item in items:
             if port.stop_reason is not None:
                 return False
-            if key_of is not None:
-                name = key_of(item, ordinal)
+            if key is not None:
+                found = key(item)
+                name = found if type(found) is str and len(found) <= KEY_LIMIT else checked_key(found, ordinal)
             try:
                 label: Any = body(item)
                 if type(label) is CoroutineType or (type(label) is not str and isawaitable(label)):

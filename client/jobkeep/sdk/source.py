@@ -46,7 +46,11 @@ def key_of(item: Any, ordinal: int, key: Callable[[Any], object] | None) -> str:
     """The key under which an item is known: text, at most 1024 characters. Without `key`, its ordinal."""
     if key is None:
         return str(ordinal)
-    value = key(item)
+    return checked_key(key(item), ordinal)
+
+
+def checked_key(value: object, ordinal: int) -> str:
+    """What a key function has returned, as text. Raises TypeError, ValueError."""
     if type(value) is not str:
         if value is not None and not isinstance(value, str | int | float):
             raise TypeError(f"the key of item {ordinal} is a {type(value).__name__}, not text or a number")
