@@ -154,3 +154,9 @@ def test_many_jobs_are_submitted_in_order(daemon: FakeDaemon) -> None:
     assert [handle.id for handle in handles] == [item["name"] for item in items]
     assert sent["template"]["queue"] == "bulk"
     assert sent["items"][0] == {"name": "n0", "timeout_s": 60.0}
+
+
+def test_arguments_that_json_has_no_word_for_are_refused_before_anything_is_sent() -> None:
+    """A NaN would arrive as null."""
+    with pytest.raises(jobkeep.InvalidRequest, match="nan"):
+        specs.call("m:f", {"rate": float("nan")}, {})

@@ -12,6 +12,7 @@ from jobkeep.client import surroundings
 from jobkeep.errors import InvalidRequest
 from jobkeep.protocol.durations import to_seconds
 from jobkeep.protocol.jobs import JobSpec
+from jobkeep.protocol.values import encode_value
 from jobkeep.protocol.vocabulary import OnConflict, OnLost
 
 if TYPE_CHECKING:
@@ -88,7 +89,12 @@ def call(
     function: str | Callable[..., Any], arguments: Mapping[str, Any] | None, options: Mapping[str, Any]
 ) -> JobSpec:
     """The spec of a function."""
-    spec = {**fields(options), "function": function_name(function), "arguments": dict(arguments or {})}
+    given = dict(arguments or {})
+    try:
+        encode_value(given, "the arguments")
+    except TypeError as error:
+        raise InvalidRequest(str(error), "arguments") from None
+    spec = {**fields(options), "function": function_name(function), "arguments": given}
     return _in_surroundings(spec)
 
 

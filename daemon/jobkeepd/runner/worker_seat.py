@@ -32,6 +32,7 @@ class Current:
         self.claimed_at = job.run.claimed_at if job.run else 0.0
         self.signs = signs
         self.ended: Latch[RunEnd] = Latch()
+        self.asked: str | None = None  # to stop, and why
 
 
 class WorkerSeat:
@@ -127,6 +128,7 @@ class WorkerSeat:
         self._departed = []
         if held is not None:
             outputs.begin(self.name, held.ref)
+            self._pass_on_wish(held)
         elif departed:
             outputs.begin(self.name, departed[-1])
             outputs.keep(departed[-1])
@@ -183,6 +185,8 @@ class WorkerSeat:
             settled = self._unsettled[report.run] = Latch()
         if not report.clean or report.retire:
             self._broken = True
+        if report.silent:
+            self._surroundings.outputs.disown(self.currents[report.run].ref)
         self.currents[report.run].ended.set(
             Finished(
                 report.outcome,
@@ -200,10 +204,15 @@ class WorkerSeat:
             settled.set(None)
 
     async def ask(self, run: RunRef, reason: str) -> None:
-        if self._send is None:
-            await self.terminate(run)
-        else:
-            self._send(wire.Order("stop", reason=reason, target=run.id))
+        """One that is not connected just now hears of it when it dials again."""
+        current = self.currents.get(run.id)
+        if current is not None:
+            current.asked = reason
+            self._pass_on_wish(current)
+
+    def _pass_on_wish(self, current: Current) -> None:
+        if current.asked is not None and self._send is not None:
+            self._send(wire.Order("stop", reason=current.asked, target=current.ref.id))
 
     async def terminate(self, run: RunRef) -> None:
         if run.id in self.currents:
