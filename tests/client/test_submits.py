@@ -89,9 +89,10 @@ def test_a_command_is_a_list_of_words() -> None:
 
 def test_what_json_cannot_say_is_refused() -> None:
     """A value without a JSON form, and a word that is not UTF-8, are the caller's mistakes."""
-    for spec in (specs.call("m:f", {"x": object()}, {}), specs.command(["\udcff"], {})):
-        with pytest.raises(jobkeep.InvalidRequest, match="JSON"):
-            requests.submit(spec, None, None).frame()
+    with pytest.raises(jobkeep.InvalidRequest, match="JSON"):
+        specs.call("m:f", {"x": object()}, {})
+    with pytest.raises(jobkeep.InvalidRequest, match="JSON"):
+        requests.submit(specs.command(["\udcff"], {}), None, None).frame()
 
 
 def test_a_message_over_the_limit_is_refused() -> None:
