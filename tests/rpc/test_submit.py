@@ -119,3 +119,16 @@ async def test_a_large_template_times_many_items_has_a_limit(client: Client) -> 
     name, said = await client.error(MANY, template=template, items=[{}] * 1000)
 
     assert (name, said["field"]) == ("TooLarge", "items")
+
+
+async def test_an_environment_that_comes_again_is_recognised_and_no_other_is_taken_for_it(
+    served: Served, client: Client
+) -> None:
+    """What was found by comparing has the same hash as what was hashed."""
+    colours = ["red", "blue", "green", "white", "black", "red", "blue"]
+    for colour in colours:
+        await client.call(SUBMIT, spec={"command": ["true"], "environment": {"COLOUR": colour}})
+    store = served.daemon.store
+    hashes = [str((await store.get(f"job{number}")).environment) for number in range(1, len(colours) + 1)]
+    assert [(await store.environment(hash))["COLOUR"] for hash in hashes] == colours
+    assert len(set(hashes)) == 5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import Any, Final, TypeAlias
@@ -29,6 +30,7 @@ BATCH_LIMIT: Final = 16 << 20  # bytes of all specs of a batch: a large template
 Answer: TypeAlias = Latch[Struct | Exception]
 _sorted: Final = msgspec.json.Encoder(order="sorted").encode
 _encode: Final = msgspec.json.Encoder().encode
+_recent: Final[deque[tuple[dict[str, str], str, bytes]]] = deque(maxlen=4)  # environments, their hashes and encodings
 
 
 class Batch:
@@ -67,9 +69,7 @@ class Batch:
         """Its hash."""
         if environment is None:
             return None
-        _check_variables(environment, field)
-        encoded = _sorted(environment)
-        hash = sha256(encoded).hexdigest()
+        hash, encoded = _hashed(environment, field)
         self.environments[hash] = encoded
         return hash
 
@@ -89,6 +89,18 @@ class Batch:
         answer: Answer = Latch()
         accepted.then(lambda done: answer.set(done if isinstance(done, Exception) else reply(done)))
         return answer
+
+
+def _hashed(environment: dict[str, str], field: str) -> tuple[str, bytes]:
+    """Hash and encoding. One shell submits many jobs: comparing is cheaper than hashing."""
+    for known, hash, encoded in _recent:
+        if known == environment:
+            return hash, encoded
+    _check_variables(environment, field)
+    encoded = _sorted(environment)
+    hash = sha256(encoded).hexdigest()
+    _recent.appendleft((environment, hash, encoded))
+    return hash, encoded
 
 
 def submit(services: Services, asked: SubmitParameters, peer: Peer) -> Answer:
