@@ -15,7 +15,7 @@ from jobkeepd.core.ending import Exited, RunEnd
 from jobkeepd.core.model import Job, Run, RunRef, SavedCheckpoint
 from jobkeepd.runner.base import Launch, Signs
 from jobkeepd.runner.command_seat import CommandSeat
-from jobkeepd.runner.environment import Directories
+from jobkeepd.runner.environment import Directories, cleaned
 from jobkeepd.runner.launcher import Launcher
 from jobkeepd.runner.output import Outputs
 from jobkeepd.runner.settings import WorkerSettings
@@ -24,6 +24,7 @@ from jobkeepd.runner.surroundings import Surroundings
 pytestmark = pytest.mark.anyio
 
 INHERITED = MappingProxyType({"PATH": "/usr/bin:/bin", "JOBKEEP_JOB": "outer", "COLOUR": "red"})
+ENVIRONMENT = cleaned(INHERITED)  # as the supervisor hands it over
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def launch(number: int, *command: str, **env: str) -> Launch:
     spec = JobSpec(command=list(command), env=env)
     run = Run(number=number, fence=number, state="starting", seat="", epoch=1, cookie="secret", claimed_at=0.0)
     job = Job(seq=1, id="a", spec=spec, environment="e", owner=0, state="starting", created_at=0.0, run=run)
-    return Launch(job, SavedCheckpoint(), INHERITED, Signs(Progress()))
+    return Launch(job, SavedCheckpoint(), ENVIRONMENT, Signs(Progress()))
 
 
 @pytest.mark.parametrize(("stop", "status"), [("terminate", signal.SIGTERM), ("kill", signal.SIGKILL)])

@@ -115,7 +115,7 @@ class Launch(Struct, frozen=True):
 
     job: Job  # with its open run
     checkpoint: SavedCheckpoint
-    environment: Mapping[str, str]
+    environment: Mapping[str, str]  # cleaned; the same object for the same environment, so that slots know it again
     signs: Signs
 
 

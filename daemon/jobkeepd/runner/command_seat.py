@@ -21,7 +21,6 @@ class CommandSeat:
         self._slot = slot
         self._directories = surroundings.directories
         self._outputs = surroundings.outputs
-        self._clean = surroundings.cleaner.clean
         self._clock = surroundings.clock
         self._forget = surroundings.forget
         self._grace = surroundings.grace
@@ -104,7 +103,7 @@ class CommandSeat:
             run=job.ref.id,
             argv=tuple(job.spec.command),
             env={**job.spec.env, **own},
-            base=self._clean(launch.environment),
+            base=launch.environment,
             cwd=job.spec.cwd or self._directories.state,
             umask=job.spec.umask,
             stdout=stdout,

@@ -20,34 +20,12 @@ class Directories(Struct, frozen=True):
 
 
 def cleaned(environment: Mapping[str, str]) -> dict[str, str]:
+    """What a job inherits of its submitter's environment."""
     return {
         name: value
         for name, value in environment.items()
         if name not in PRIVATE_NAMES and not name.startswith(PRIVATE_PREFIXES)
     }
-
-
-class Cleaner:
-    """`cleaned`, once per mapping: the same object in, the same object out."""
-
-    def __init__(self, size: int = 64) -> None:
-        self._size = size
-        self._known: dict[int, tuple[Mapping[str, str], dict[str, str]]] = {}  # by id, which lasts while it is held
-
-    def clean(self, environment: Mapping[str, str]) -> Mapping[str, str]:
-        known = self._known.get(id(environment))
-        if known is None:
-            if len(self._known) >= self._size:
-                self._known.clear()
-            known = self._known[id(environment)] = (environment, cleaned(environment))
-        return known[1]
-
-
-def job_environment(
-    inherited: Mapping[str, str], explicit: Mapping[str, str], own: Mapping[str, str]
-) -> dict[str, str]:
-    """What a command sees: the submitter's environment, then `--env`, then jobkeep's own variables."""
-    return {**cleaned(inherited), **explicit, **own}
 
 
 def run_variables(directories: Directories, job: str, number: int, cookie: str) -> dict[str, str]:

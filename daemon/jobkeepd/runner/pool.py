@@ -13,7 +13,7 @@ from jobkeepd.core.admission import COMMAND, Need
 from jobkeepd.errors import StartFailed
 from jobkeepd.runner.base import Execution, LeaderOrder, Seat, Slot, SlotSource
 from jobkeepd.runner.command_seat import CommandSeat
-from jobkeepd.runner.environment import job_environment, worker_run, worker_variables
+from jobkeepd.runner.environment import worker_run, worker_variables
 from jobkeepd.runner.surroundings import Surroundings
 from jobkeepd.runner.worker_seat import WorkerSeat
 
@@ -113,7 +113,7 @@ class Pool:
         return LeaderOrder(
             run=worker_run(seat),
             argv=(need.python, "-m", "jobkeep.worker"),
-            env=job_environment(environment, dict(need.env), own),
+            env={**environment, **dict(need.env), **own},
             cwd=need.cwd,
             umask=need.umask,
             stdout=path,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from jobkeepd.clock import Clock
-from jobkeepd.runner.environment import Cleaner, Directories
+from jobkeepd.runner.environment import Directories
 from jobkeepd.runner.output import Outputs
 from jobkeepd.runner.settings import WorkerSettings
 
@@ -25,7 +25,6 @@ class Surroundings(Struct, frozen=True):
     grace: float
     checkpoint_every: int
     settings: WorkerSettings
-    cleaner: Cleaner = field(default_factory=Cleaner)
 
     def worker_cookie(self, seat: str) -> str:
         return hmac.digest(self.secret, seat.encode(), "sha256").hex()[:40]

@@ -10,6 +10,7 @@ from msgspec import Struct
 from jobkeepd.clock import Clock
 from jobkeepd.core.ending import Policy
 from jobkeepd.runner.base import Runner
+from jobkeepd.runner.environment import cleaned
 from jobkeepd.store.base import Store
 from jobkeepd.supervisor.settings import JobSettings
 
@@ -17,7 +18,7 @@ EMPTY: Mapping[str, str] = {}
 
 
 class Environments:
-    """The submitters' environments that were used last, decoded."""
+    """The submitters' environments that were used last, decoded, and rid of what no job inherits."""
 
     def __init__(self, store: Store, size: int = 64) -> None:
         self._store = store
@@ -29,7 +30,7 @@ class Environments:
             return EMPTY
         known = self._known.get(hash)
         if known is None:
-            known = self._known[hash] = await self._store.environment(hash)
+            known = self._known[hash] = cleaned(await self._store.environment(hash))
             if len(self._known) > self._size:
                 self._known.popitem(last=False)
         else:
