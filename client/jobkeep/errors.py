@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from jobkeep.job_errors import InputChanged as InputChanged
+from jobkeep.job_errors import JobkeepError as JobkeepError
+from jobkeep.job_errors import Permanent as Permanent
+from jobkeep.job_errors import StepsChanged as StepsChanged
+from jobkeep.job_errors import TooLarge as TooLarge
+from jobkeep.job_errors import TooManyFailures as TooManyFailures
+from jobkeep.stopping import RunLeaseLost as RunLeaseLost
+from jobkeep.stopping import Stopped as Stopped
 
-class JobkeepError(Exception):
-    """Base of all. `hint` says what to do about it, if anything can be done."""
-
-    hint: str | None = None
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jobkeep.protocol.jobs import Outcome
 
 
 class ProtocolError(JobkeepError):
@@ -66,6 +73,59 @@ class KeyConflict(Conflict):
         self.since_s = since_s
 
 
+class LockHeld(Conflict):
+    """Somebody else has the lock: a run of `job`, or the process `pid` of user `uid`."""
+
+    def __init__(
+        self, message: str, name: str, since_s: float, kind: str, job: str | None, pid: int | None, uid: int | None
+    ) -> None:
+        super().__init__(message)
+        self.name = name
+        self.since_s = since_s
+        self.kind = kind
+        self.job = job
+        self.pid = pid
+        self.uid = uid
+
+
+class LeaseLost(JobkeepError):
+    """The lock is not ours any more, or may not be: whatever it protects must stop."""
+
+    def __init__(self, message: str, name: str, token: int) -> None:
+        super().__init__(message)
+        self.name = name
+        self.token = token
+
+
+class UnknownLock(NotFound):
+    """The lock was never held."""
+
+
+class UnknownSession(NotFound):
+    """The session is not configured; `known` lists those there are."""
+
+    def __init__(self, message: str, name: str, known: list[str]) -> None:
+        super().__init__(message, name)
+        self.name = name
+        self.known = known
+
+
+class SessionInUse(LockHeld):
+    """Somebody else has the session: the process `pid` of user `uid`, or a run of `job` that holds its lock."""
+
+
+class SessionFailed(JobkeepError):
+    """The session cannot be had: its process ends, or does not become ready; `reason` says it, `job` is what ran it."""
+
+    def __init__(self, message: str, name: str, reason: str, job: str | None) -> None:
+        super().__init__(message)
+        self.name = name
+        self.reason = reason
+        self.job = job
+        if job is not None:
+            self.hint: str | None = f"jobkeep logs {job} shows what it has written"
+
+
 class ActionRefused(Conflict):
     """The job's state does not allow the action; `reason` says why."""
 
@@ -99,7 +159,7 @@ class RequestMismatch(Conflict):
 
     def __init__(self, message: str, request_id: str) -> None:
         super().__init__(message)
-        self.request_id = request_id
+        self.request_id: str | None = request_id
 
 
 class InvalidRequest(JobkeepError):
@@ -120,7 +180,14 @@ class UnknownQueue(InvalidRequest):
 
 
 class NotPermitted(JobkeepError):
-    """The daemon does not take this from us."""
+    """The daemon does not take this from us: `role` is ours there, `needed` the lowest that will do."""
+
+    role: str | None = None
+    needed: str | None = None
+
+
+class LimitReached(JobkeepError):
+    """This user has as much of the daemon as its configuration allows: try again when there is less."""
 
 
 class StorageFull(JobkeepError):
@@ -143,12 +210,30 @@ class StreamDropped(JobkeepError):
         self.after = after
 
 
+class EventsGone(JobkeepError):
+    """The daemon has pruned what follows `after` in the journal; it is whole from the seq `first` on."""
+
+    def __init__(self, message: str, after: int, first: int) -> None:
+        super().__init__(message)
+        self.after = after
+        self.first = first
+
+
 class UnknownWorker(JobkeepError):
     """The daemon has no seat for this process: end it."""
 
 
+class WrongProtocol(JobkeepError):
+    """The daemon does not know this worker's version of the protocol, only those from `oldest` to `newest`."""
+
+    def __init__(self, message: str, oldest: int, newest: int) -> None:
+        super().__init__(message)
+        self.oldest = oldest
+        self.newest = newest
+
+
 class StaleToken(JobkeepError):
-    """The lease has passed to somebody else: stop working."""
+    """The run or lease that this process works for has passed to somebody else, or is over: stop working."""
 
 
 class DaemonError(JobkeepError):
@@ -164,42 +249,26 @@ class TimedOut(JobkeepError, TimeoutError):
 
     def __init__(self, message: str, ended: list[str] | None = None) -> None:
         super().__init__(message)
-        self.ended = ended or []
+        self.ended: list[str] = ended or []
 
 
 class JobFailed(JobkeepError):
-    """The job ended without success: `state` is failed or cancelled, `outcome` is the wire's Outcome."""
+    """The job ended without success: `state` is failed or cancelled, `reason` says why in a line.
 
-    def __init__(self, message: str, id: str, state: str, outcome: object) -> None:
+    `outcome` is the wire's Outcome, with exit code or signal, and a function's exception as `outcome.error`.
+    """
+
+    def __init__(self, message: str, id: str, state: str, outcome: Outcome | None, reason: str = "") -> None:
         super().__init__(message)
         self.id = id
         self.state = state
         self.outcome = outcome
+        self.reason = reason
 
 
 class NoDaemon(DaemonUnreachable):
     """There is no daemon and none may be started from here; `hint` says how to start one."""
 
 
-class InputChanged(JobkeepError):
-    """The source of a batch is not what it was at the checkpoint; the checkpoint is kept."""
-
-
-class TooManyFailures(JobkeepError):
-    """More items failed than max_failures allows; the checkpoint is kept."""
-
-    def __init__(self, message: str, failed: int) -> None:
-        super().__init__(message)
-        self.failed = failed
-
-
-class TooLarge(JobkeepError):
-    """A value is over its limit (bytes); the message names it."""
-
-
-class Stopped(BaseException):
-    """The run was asked to stop. Not an Exception, so that a job's own handlers let it pass; `reason` says why."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
+class BadConfiguration(NoDaemon):
+    """The daemon that was to be started ended at once: its configuration file, or a JOBKEEP_… variable, is wrong."""

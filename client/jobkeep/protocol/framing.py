@@ -12,7 +12,7 @@ class FrameSplitter:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._rest = b""
+        self._rest = bytearray()
 
     @property
     def pending(self) -> int:
@@ -21,9 +21,13 @@ class FrameSplitter:
 
     def feed(self, data: bytes) -> list[bytes]:
         """The messages that `data` completes, without their NUL. Raises MessageTooLarge; then the stream is lost."""
-        if self._rest:
-            data = self._rest + data
-        *messages, self._rest = data.split(NUL)
-        if len(self._rest) > self._limit or any(len(message) > self._limit for message in messages):
+        whole = len(self._rest) + len(data)
+        *messages, rest = data.split(NUL)
+        if self._rest and messages:
+            messages[0] = bytes(self._rest) + messages[0]
+            self._rest.clear()
+        if rest:
+            self._rest += rest  # in pieces of a byte, too, each byte is copied once
+        if whole > self._limit and max(len(self._rest), *map(len, messages), 0) > self._limit:
             raise MessageTooLarge(self._limit)
         return messages

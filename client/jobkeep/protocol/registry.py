@@ -6,13 +6,17 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Final
 
-from jobkeep.protocol import admin, jobs, service, worker
+from jobkeep.protocol import admin, jobs, locks, processes, queues, run, schedules, service, sessions, worker
 from jobkeep.protocol.faults import FAULTS, Fault
 from jobkeep.protocol.idl import describe
 from jobkeep.protocol.interface import Interface
 
 INTERFACES: Final[Mapping[str, Interface]] = {
-    interface.name: interface for interface in (service.INTERFACE, jobs.INTERFACE, worker.INTERFACE, admin.INTERFACE)
+    interface.name: interface
+    for interface in (
+        service.INTERFACE, jobs.INTERFACE, queues.INTERFACE, schedules.INTERFACE, locks.INTERFACE, sessions.INTERFACE,
+        processes.INTERFACE, run.INTERFACE, worker.INTERFACE, admin.INTERFACE,
+    )  # fmt: skip
 }
 FAULT_NAMES: Final[Mapping[type[Fault], str]] = {fault: name for name, fault in FAULTS.items()}
 

@@ -7,6 +7,7 @@ from msgspec import Meta
 PROTOCOL_VERSION: Final = 1
 DEFAULT_MESSAGE_LIMIT: Final = 1 << 20  # bytes of one message without its NUL
 ARGUMENTS_LIMIT: Final = 256 << 10
+ARGUMENTS_DEPTH: Final = 100  # levels; how deep a reader of JSON goes differs, and whoever lists jobs reads them all
 RESULT_LIMIT: Final = 256 << 10
 STATE_LIMIT: Final = 64 << 10  # checkpoint state, and cursor
 ERROR_LIMIT: Final = 16 << 10
@@ -16,8 +17,13 @@ JobState = Literal["scheduled", "queued", "running", "cancelling", "succeeded", 
 RunOutcome = Literal["succeeded", "failed", "cancelled", "interrupted", "lost"]
 Health = Literal["ok", "late", "stalled"]
 Stream = Literal["stdout", "stderr"]
-OnConflict = Literal["reject", "return"]
+Role = Literal["viewer", "submitter", "operator", "admin"]  # each may do what those before it may
+OnConflict = Literal["reject", "return", "replace_queued", "queue", "cancel_running"]
 OnLost = Literal["fail", "resume"]
+DrainCommands = Literal["wait", "leave"]  # what a drain does with running commands: wait for their end, or not
+OnStall = Literal["alert", "cancel", "restart"]
+Missed = Literal["skip", "run_once", "run_all"]  # what becomes of times at which nobody could fire a schedule
+OnMaxHold = Literal["report", "end"]
 
 LIVE_STATES: Final[tuple[JobState, ...]] = ("scheduled", "queued", "running", "cancelling")
 ENDED_STATES: Final[tuple[JobState, ...]] = ("succeeded", "failed", "cancelled")

@@ -1,21 +1,31 @@
 """The interface org.jobkeep.Worker: how a worker takes runs and reports on them.
 
-A worker holds two connections: on one it calls Attach once and reads orders for ever; on the other it reports.
+A worker holds two connections: on one it calls Attach once and reads orders for ever; once it is welcome there, it
+reports on the other.
 Every report names (run, fence); one with an old fence is answered with StaleToken and its sender ends itself.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Raw, Struct
 
 from jobkeep.protocol.interface import Done, Interface, Method
 from jobkeep.protocol.jobs import ErrorInfo, FailedItem
-from jobkeep.protocol.vocabulary import Count, Text
+from jobkeep.protocol.vocabulary import Count, Name, Text
+
+# Worker and daemon may be of different releases, since a worker is run by its job's own interpreter. The worker begins
+# with its newest version; a daemon that does not know it answers WrongProtocol, which names those that it knows.
+# Attach, its welcome and WrongProtocol are the same in every version, so that this can be settled.
+PROTOCOL: Final = 1  # the newest, and
+OLDEST: Final = 1  # the oldest that both ends of this release can speak
 
 RunId = Annotated[str, Meta(min_length=3, max_length=64, pattern=r"^[0-9a-z]+\.[0-9]+\Z")]  # JOB.NUMBER
 Outcome = Literal["succeeded", "failed", "cancelled", "interrupted"]
+# So begins the reason of an end that is `failed` without an error, when a bridge has proof that nobody will ever tell
+# how the run has ended. (An outcome of its own would be refused by earlier daemons.)
+LOST: Final = "lost: "
 
 
 class AttachParameters(Struct, forbid_unknown_fields=True):
@@ -29,7 +39,7 @@ class AttachParameters(Struct, forbid_unknown_fields=True):
     fence: Count = 0
 
 
-class RunOrder(Struct, frozen=True, kw_only=True):
+class RunOrder(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One run of a function."""
 
     run: str
@@ -51,12 +61,16 @@ class RunOrder(Struct, frozen=True, kw_only=True):
     failed_items: int = 0  # how many are on record
     only_failed: bool = False  # run just those; fetch their keys with FailedKeys
     checkpoint_every: int = 5
+    lock_token: int | None = None  # of the job's lock, if it has one
+    traceparent: str | None = None
+    tracestate: str | None = None
+    steps: list[str] = []  # names of the steps whose results are stored, in order; fetch those with StepResult
 
 
 class Order(Struct, frozen=True, omit_defaults=True):
-    """run: start this one. stop: end the current one soon. retire: end the process once idle."""
+    """welcome: you are known, report. run: start this one. stop: end the current one soon. retire: end once idle."""
 
-    kind: Literal["run", "stop", "retire"]
+    kind: Literal["welcome", "run", "stop", "retire"]
     run: RunOrder | None = None
     reason: str | None = None  # of a stop: cancelled | restart | drain | timeout
     target: str | None = None  # the run that a stop means
@@ -99,13 +113,26 @@ class CheckpointParameters(Struct, forbid_unknown_fields=True, kw_only=True, omi
     resolved: list[ItemKey] = []
 
 
+class SaveStepParameters(Struct, forbid_unknown_fields=True, kw_only=True):
+    """The result of the job's step of that ordinal, counted from 0; one that is stored already is answered as done."""
+
+    run: RunId
+    fence: Count
+    ordinal: Count
+    name: Name
+    result: Raw
+
+
 class ItemKey(Struct, frozen=True):
     batch: str
     key: str
 
 
 class FinishParameters(Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
-    """How the run ended. `clean` is False when the worker must not be used again (threads or children left)."""
+    """How the run ended. `clean` is False when the worker must not be used again (threads or children left).
+
+    `permanent`: the job itself says of its failure that to try again would not help.
+    """
 
     run: RunId
     fence: Count
@@ -113,6 +140,7 @@ class FinishParameters(Struct, forbid_unknown_fields=True, kw_only=True, omit_de
     result: Raw = Raw(b"null")
     error: ErrorInfo | None = None
     reason: Text | None = None
+    permanent: bool = False
     clean: bool = True
     retire: bool = False  # it has served enough runs
     silent: bool = False  # the run has written nothing: both of its output files are empty, and nobody has them open
@@ -129,6 +157,16 @@ class FailedKeysReply(Struct):
     keys: list[ItemKey]
 
 
+class StepResultParameters(Struct, forbid_unknown_fields=True):
+    run: RunId
+    fence: Count
+    ordinal: Count
+
+
+class StepResultReply(Struct):
+    result: Raw
+
+
 INTERFACE = Interface(
     "org.jobkeep.Worker",
     "How a worker takes runs of functions and reports on them. Not for general use.",
@@ -137,7 +175,9 @@ INTERFACE = Interface(
         Method("Beat", BeatParameters, Done, "Sign of life."),
         Method("Progress", ProgressParameters, Done, "Progress between checkpoints; not durable."),
         Method("Checkpoint", CheckpointParameters, Done, "Durable once answered."),
+        Method("SaveStep", SaveStepParameters, Done, "Durable once answered."),
         Method("Finish", FinishParameters, Done, "The run has ended. Durable once answered."),
         Method("FailedKeys", FailedKeysParameters, FailedKeysReply, "Keys of the job's failed items."),
+        Method("StepResult", StepResultParameters, StepResultReply, "A stored result."),
     ),
 )
