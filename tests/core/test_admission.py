@@ -11,11 +11,14 @@ needs = st.lists(st.sampled_from([COMMAND, WORKER]), max_size=8)
 
 
 def test_functions_of_equal_surroundings_share_workers() -> None:
-    """Interpreter, directory, environment and umask are what makes a worker fit."""
-    first = need_of(JobSpec(function="m:f"), "e", "/p", "/c")
-    assert first == need_of(JobSpec(function="m:g", priority=3), "e", "/p", "/c")
-    assert first != need_of(JobSpec(function="m:f"), "other", "/p", "/c")
-    assert need_of(JobSpec(command=["true"], cwd="/x"), "e", "/p", "/c") == COMMAND
+    """Interpreter, directory, environment, umask and limits are what makes a worker fit; any slot limits a command."""
+    first = need_of("a", JobSpec(function="m:f"), "e", "/p", "/c")
+    assert first == need_of("a", JobSpec(function="m:g", priority=3), "e", "/p", "/c")
+    assert first != need_of("a", JobSpec(function="m:f"), "other", "/p", "/c")
+    limited = need_of("a", JobSpec(function="m:f", memory_bytes=1 << 30, nice=5), "e", "/p", "/c")
+    assert limited != first
+    assert limited == need_of("a", JobSpec(function="m:g", memory_bytes=1 << 30, nice=5), "e", "/p", "/c")
+    assert need_of("a", JobSpec(command=["true"], cwd="/x", cpu=0.5), "e", "/p", "/c") == COMMAND
 
 
 seats = st.lists(

@@ -2,12 +2,13 @@
 
 import pytest
 
-from jobkeep.protocol.vocabulary import ENDED_STATES
+from jobkeep.protocol.vocabulary import ENDED_STATES, JobState
 from jobkeepd.core.lifecycle import (
     EVENTS,
     STATES,
     TRANSITIONS,
     advance,
+    is_done_for_good,
     may_cancel,
     may_restart,
     may_resume,
@@ -72,3 +73,12 @@ def test_failed_items_of_a_succeeded_job_may_be_run_again() -> None:
     assert may_resume_failed_items("succeeded", 3).allowed
     assert not may_resume_failed_items("succeeded", 0).allowed
     assert not may_resume_failed_items("running", 3).allowed
+
+
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("failed_items", [0, 1])
+def test_a_job_is_done_for_good_when_no_verb_runs_it_again(state: JobState, failed_items: int) -> None:
+    """Only then nobody needs its secrets any more; one that has not ended may run by itself."""
+    verdicts = (may_resume(state), may_restart(state), may_resume_failed_items(state, failed_items))
+    may_run = state not in ENDED_STATES or any(verdict.allowed for verdict in verdicts)
+    assert is_done_for_good(state, failed_items) is not may_run

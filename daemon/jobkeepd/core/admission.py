@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from msgspec import Struct
 
 from jobkeep.protocol.jobs import JobSpec
+from jobkeepd.core.limits import Limits, limits_of
 
 
 class Need(Struct, frozen=True):
     """What a job wants of a seat. Seats of equal needs are interchangeable.
 
-    Commands need any slot; functions a worker of their interpreter, directory, environment and umask.
+    Commands need any slot; functions a worker of their interpreter, directory, environment, umask and limits:
+    a worker was started with its own. Those of a cluster need a bridge to it.
     """
 
     python: str | None = None
@@ -20,6 +22,9 @@ class Need(Struct, frozen=True):
     environment: str | None = None
     env: tuple[tuple[str, str], ...] = ()
     umask: int = 0o022
+    limits: Limits | None = None
+    on: str | None = None  # a bridge to that cluster, and no other worker
+    alone: str | None = None  # the only job that may have it: its credentials are where the worker was told
 
     @property
     def is_function(self) -> bool:
@@ -29,8 +34,10 @@ class Need(Struct, frozen=True):
 COMMAND = Need()
 
 
-def need_of(spec: JobSpec, environment: str | None, default_python: str, default_cwd: str) -> Need:
-    """The seat that `spec` needs."""
+def need_of(
+    job: str, spec: JobSpec, environment: str | None, default_python: str, default_cwd: str
+) -> Need:
+    """The seat that the job needs."""
     if spec.function is None:
         return COMMAND
     return Need(
@@ -39,6 +46,9 @@ def need_of(spec: JobSpec, environment: str | None, default_python: str, default
         environment=environment,
         env=tuple(sorted(spec.env.items())),
         umask=spec.umask,
+        limits=limits_of(spec),
+        on=spec.on,
+        alone=job if spec.credentials else None,
     )
 
 
@@ -73,8 +83,13 @@ class Placement(Struct, frozen=True):
     ahead: tuple[tuple[int, int], ...]  # (index into waiting, index into busy)
 
 
-def place(waiting: Sequence[Need], free: int, busy: Sequence[Behind]) -> Placement:
-    """Place jobs strictly in their order, each behind the fitting seat that has the fewest waiting."""
+def place(
+    waiting: Sequence[Need], free: int, busy: Sequence[Behind], alone: Collection[int] = ()
+) -> Placement:
+    """Place jobs strictly in their order, each behind the fitting seat that has the fewest waiting.
+
+    Those that are `alone`, by their index, start on a free seat or not at all: who waits must not hold a lock.
+    """
     start = min(max(free, 0), len(waiting))
     queued = [seat.waiting for seat in busy]
     ahead: list[tuple[int, int]] = []
@@ -82,7 +97,7 @@ def place(waiting: Sequence[Need], free: int, busy: Sequence[Behind]) -> Placeme
         fitting = [
             seat for seat, each in enumerate(busy) if queued[seat] < each.depth and each.need == waiting[index]
         ]
-        if not fitting:
+        if not fitting or index in alone:
             break  # nobody overtakes
         seat = min(fitting, key=queued.__getitem__)
         queued[seat] += 1

@@ -16,6 +16,7 @@ Event = Literal[
 ]  # fmt: skip
 EVENTS: Final = get_args(Event)
 STATES: Final = get_args(JobState)
+WAITING: Final[frozenset[JobState]] = frozenset({"scheduled", "queued"})
 
 # A pair that is not here is illegal. `fail` and `lose` are those that policy lets run again (a retry is
 # `scheduled` until its backoff is over); the `_for_good` ones end the job. `stopped` is a run that ended
@@ -23,6 +24,8 @@ STATES: Final = get_args(JobState)
 TRANSITIONS: Final[Mapping[tuple[JobState, Event], JobState]] = {
     ("scheduled", "due"): "queued",
     ("scheduled", "cancel"): "cancelled",
+    # with another job, for whose end it waits as well
+    ("scheduled", "fail_for_good"): "failed",
     ("queued", "start"): "running",
     ("queued", "cancel"): "cancelled",
     # a run that could not be started at all
@@ -98,6 +101,15 @@ def may_resume(state: JobState) -> Verdict:
     return Verdict(False, f"the job is {state}; only failed and cancelled jobs are resumed")
 
 
+def may_remove(state: JobState) -> Verdict:
+    """From the record, with its output: what lives is to be ended first."""
+    if state in ENDED_STATES:
+        return _ALLOWED
+    if state == "cancelling":
+        return Verdict(False, "the job is being cancelled; it can be removed once it has ended")
+    return Verdict(False, f"the job is {state}; cancel it first")
+
+
 def may_restart(state: JobState) -> Verdict:
     if advance(state, "restart"):
         return _ALLOWED
@@ -113,3 +125,8 @@ def may_resume_failed_items(state: JobState, failed_items: int) -> Verdict:
     if not advance(state, "resume_items"):
         return Verdict(False, f"the job is {state}; only the items of a job that has ended are run again")
     return _ALLOWED if failed_items else Verdict(False, "the job has no failed items")
+
+
+def is_done_for_good(state: JobState, failed_items: int) -> bool:
+    """Whether no verb runs it again: nobody needs what its runs were started with any more."""
+    return state == "succeeded" and not failed_items
