@@ -8,11 +8,24 @@ from msgspec import Raw
 
 from jobkeep.protocol.jobs import ErrorInfo, JobSpec
 from jobkeep.protocol.worker import ItemKey
-from jobkeepd.core.model import Entry, FailedItem, Job, Peer
-from jobkeepd.store.base import Store
-from jobkeepd.store.changes import ClaimRun, EndRun, MarkRunning, NewJob, SaveCheckpoint, SubmitJobs, Submitted
+from jobkeepd.core.lease import ClientHolder
+from jobkeepd.core.model import Entry, FailedItem, Identity, Job, Moment, Peer
+from jobkeepd.store.base import JobFilter, Store
+from jobkeepd.store.changes import (
+    Change,
+    ClaimRun,
+    EndRun,
+    MarkRunning,
+    NewJob,
+    RequestStop,
+    SaveCheckpoint,
+    SubmitJobs,
+    Submitted,
+)
+from jobkeepd.store.lock_changes import AcquireLock
 
 ALICE = Peer(1000, 1000, 4242)
+BOOT = "boot-1"
 BROKEN = ErrorInfo("ValueError", "no", None)
 
 
@@ -90,3 +103,29 @@ def saving(job: Job, seq: int, *failed: FailedItem, resolved: tuple[str, ...] = 
         resolved=tuple(ItemKey("0", key) for key in resolved),
         at=5.0 + seq,
     )
+
+
+async def blocked(store: Store) -> list[str]:
+    return sorted(job.id for job in await store.list(JobFilter()) if job.blocked)
+
+
+async def cancel(store: Store, id: str) -> None:
+    await store.apply(RequestStop(job=id, stop="cancelled", by=ALICE, at=8.0))
+
+
+def at(seconds: float) -> Moment:
+    return Moment(BOOT, seconds)
+
+
+def acquiring(name: str = "l", lease: str = "c1", now: float = 100.0) -> AcquireLock:
+    """For a client, at a moment of the same number."""
+    holder = ClientHolder(lease, ALICE.uid, Identity(BOOT, ALICE.pid, 7))
+    return AcquireLock(name=name, holder=holder, ttl_s=60.0, by=ALICE, at=now, now=at(now))
+
+
+async def outcome_of(store: Store, change: Change) -> Any:
+    """The result, or the type and words of what was raised."""
+    try:
+        return await store.apply(change)
+    except Exception as error:  # noqa: BLE001 - whatever it is, others must say it too
+        return type(error), str(error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from contract.deeds import ALICE, Heard, claim, ending, failing, start, submit
+from contract.deeds import ALICE, Heard, claim, claiming, ending, failing, start, submit
 from jobkeepd.errors import UnknownJob
 from jobkeepd.store.base import JobFilter, Store
 from jobkeepd.store.changes import Note
@@ -137,7 +137,7 @@ async def test_the_journal_is_told_in_order_and_without_gaps(store: Store, heard
     """What listeners hear is what is stored; refused changes leave no number out."""
     await _some(store)
     with pytest.raises(UnknownJob):
-        await store.apply(Note(kind="odd", at=1.0, job="zz"))
+        await store.apply(claiming("zz"))
     await store.apply(Note(kind="daemon_started", at=7.0, by=ALICE, data={"version": "1", "deep": {"x": [1]}}))
     assert [entry.seq for entry in heard.entries] == list(range(1, len(heard.entries) + 1))
     assert await store.entries(0, 1000) == heard.entries

@@ -138,9 +138,9 @@ async def test_a_run_ends_once(store: Store) -> None:
     assert (await store.get("a1")).state == "succeeded"
 
 
-async def test_a_write_for_no_job_at_all_is_an_unknown_job(store: Store) -> None:
-    """Not a stale token: the id itself is wrong."""
-    with pytest.raises(UnknownJob):
+async def test_a_write_for_no_job_at_all_is_refused(store: Store) -> None:
+    """A run of it does not count any more, since it may have been removed; to claim it is a mistake."""
+    with pytest.raises(StaleToken):
         await store.apply(MarkRunning(run=RunRef("zz", 1, 1), at=1.0))
     with pytest.raises(UnknownJob):
         await store.apply(claiming("zz"))

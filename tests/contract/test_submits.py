@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import anyio
 import pytest
 from msgspec.structs import replace
 
-from contract.deeds import ALICE, Heard, ending, new, start, submit, submitting
+from contract.deeds import ALICE, Heard, cancel, ending, new, start, submit, submitting
+from jobkeepd.core.model import Peer
+from jobkeepd.core.quota import LimitReached
+from jobkeepd.core.secrets import Kept
 from jobkeepd.errors import AmbiguousJob, KeyTaken, RequestMismatch, UnknownJob
 from jobkeepd.store.base import JobFilter, Store
 from jobkeepd.store.changes import SubmitJobs, Submitted
@@ -134,4 +139,28 @@ async def test_environments_are_kept_once_by_their_hash(store: Store) -> None:
     first = replace(submitting("a1"), environments=(("h", b'{"A":"1"}'),))
     await store.apply(first)
     await store.apply(replace(submitting("a2"), environments=(("h", b'{"A":"2"}'),)))
-    assert await store.environment("h") == {"A": "1"}
+    assert await store.environment("h") == Kept({"A": "1"})
+
+
+async def test_a_user_has_no_more_jobs_waiting_than_allowed(store: Store) -> None:
+    """Started and ended ones do not count, nor do those of others; a batch fits or is refused whole; an answer that
+    makes no job is given in any case.
+    """
+
+    def more(*ids: str, by: Peer = ALICE, **spec: Any) -> SubmitJobs:
+        return replace(submitting(*ids, **spec), by=by, most_waiting=2)
+
+    await store.apply(more("a1", key="k"))
+    with pytest.raises(LimitReached, match="has 1 jobs that wait"):
+        await store.apply(more("a2", "a3"))
+    await store.apply(more("a4", delay_s=60.0))
+    await store.apply(more("b1", by=Peer(7, 7, 7)))
+    with pytest.raises(LimitReached, match="has 2 jobs that wait"):
+        await store.apply(more("a5"))
+    assert (await store.apply(replace(more("a6", key="k"), on_conflict="return"))).ids == ("a1",)
+    await start(store, "a1")
+    await store.apply(more("a7"))
+    with pytest.raises(LimitReached):
+        await store.apply(more("a8"))
+    await cancel(store, "a4")
+    assert (await store.apply(more("a9"))).created

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from msgspec import Raw
+from msgspec.structs import replace
 
 from contract.deeds import ALICE, Heard, claim, ending, failing, item, saving, start, submit
 from jobkeepd.core.model import Job
@@ -18,6 +19,9 @@ def stopping(id: str, stop: str = "cancelled", *, force: bool = False) -> Reques
     return RequestStop(job=id, stop=stop, by=ALICE, at=6.0, force=force, reason="enough")
 
 
+BY_ALICE = f"cancelled by user {ALICE.uid}: enough"
+
+
 def resuming(id: str, *, failed_items: bool = False) -> ResumeJob:
     return ResumeJob(job=id, by=ALICE, at=20.0, failed_items=failed_items)
 
@@ -27,7 +31,7 @@ async def test_a_queued_job_is_cancelled_at_once(store: Store, heard: Heard) -> 
     await submit(store, "a1")
     job = await store.apply(stopping("a1"))
     assert job == await store.get("a1")
-    assert (job.state, job.ended_at, job.outcome, job.reason) == ("cancelled", 6.0, "cancelled", "enough")
+    assert (job.state, job.ended_at, job.outcome, job.reason) == ("cancelled", 6.0, "cancelled", BY_ALICE)
     assert heard.kinds("a1") == ["submitted", "cancel_requested", "cancelled"]
     assert heard.entries[1].by == ALICE
 
@@ -36,8 +40,10 @@ async def test_a_running_job_is_cancelling_until_its_run_has_ended(store: Store)
     """The wish is recorded; the end of the run makes it true."""
     await submit(store, "a1")
     job = await start(store, "a1")
-    assert (await store.apply(stopping("a1"))).state == "cancelling"
-    assert (await store.apply(stopping("a1", force=True))).stop == "cancelled"
+    cancelling = await store.apply(stopping("a1"))
+    assert (cancelling.state, cancelling.outcome, cancelling.reason) == ("cancelling", None, BY_ALICE)
+    insisting = await store.apply(replace(stopping("a1", force=True), by=None, reason="again"))
+    assert (insisting.stop, insisting.reason) == ("cancelled", BY_ALICE)
     with pytest.raises(IllegalTransition):
         await store.apply(ending(job, outcome="interrupted", state="queued"))
     await store.apply(ending(job, outcome="cancelled", state="cancelled"))
@@ -60,16 +66,17 @@ async def test_a_wish_to_cancel_a_starting_job_waits_for_its_claim(store: Store,
     for id in ("a1", "a2"):
         await claim(store, id)
         job = await store.apply(stopping(id))
-        assert (job.state, job.stop) == ("queued", "cancelled")
+        assert (job.state, job.stop, job.reason) == ("queued", "cancelled", BY_ALICE)
     await store.apply(RevokeClaim(run=(await store.get("a1")).ref))
     revoked = await store.get("a1")
-    assert (revoked.state, revoked.stop, revoked.run) == ("cancelled", None, None)
+    assert (revoked.state, revoked.stop, revoked.run, revoked.reason) == ("cancelled", None, None, BY_ALICE)
     assert heard.kinds("a1")[-1] == "cancelled"
     job = await store.get("a2")
     with pytest.raises(IllegalTransition):
         await store.apply(ending(job, outcome="interrupted", state="queued"))
     await store.apply(MarkRunning(run=job.ref, at=7.0))
-    assert (await store.get("a2")).state == "cancelling"
+    started = await store.get("a2")
+    assert (started.state, started.reason) == ("cancelling", BY_ALICE)
 
 
 async def test_a_restart_is_remembered_until_the_run_has_ended(store: Store, heard: Heard) -> None:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from contract.deeds import Heard, claim, claiming, ending, item, saving, start, submit, submitting
 from jobkeepd.core.model import RunRef
 from jobkeepd.errors import StaleToken, StorageFailed, StoreError, UnknownJob
 from jobkeepd.store.base import JobFilter
-from jobkeepd.store.changes import MarkRunning, Note
+from jobkeepd.store.changes import MarkRunning, Note, Submitted
+from jobkeepd.store.sqlite import SqliteStore
 from store.conftest import Open
 from store.trouble import Failing, Gate, break_store, transactions_of
 
@@ -225,3 +230,41 @@ async def test_changes_of_a_run_are_guarded_in_sql_as_well(open_store: Open) -> 
     assert str(outcomes[1]) == str(StaleToken("a1.1"))
     with pytest.raises(UnknownJob):
         await store.apply(claiming("a2"))
+
+
+async def told_starts_a_task(path: Path) -> list[str]:
+    """What was heard, by a task that was started by whoever was told of a commit; and what failed."""
+    heard: list[str] = []
+    failures: list[Exception] = []
+
+    async def hear(outcome: Submitted) -> None:
+        heard.extend(outcome.ids)
+
+    store = await SqliteStore.open(path / "db", lambda entries: None, failures.append, long_wal=False)
+    try:
+        async with anyio.create_task_group() as tasks:
+            over = anyio.Event()
+
+            def told(outcome: Submitted) -> None:
+                over.set()
+                tasks.start_soon(hear, outcome)
+
+            store.post(submitting("a1"), told)
+            await over.wait()
+    finally:
+        await store.aclose()
+    return heard + [repr(failure) for failure in failures]
+
+
+def test_whoever_is_told_of_a_commit_may_start_a_task(tmp_path: Path) -> None:
+    """Though the commit was made in another thread, and nothing is left of its caller's context."""
+    code = (
+        "import sys, anyio; from pathlib import Path; from store.test_batches import told_starts_a_task;"
+        "print(anyio.run(told_starts_a_task, Path(sys.argv[1])))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])},
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == ("['a1']\n", "")

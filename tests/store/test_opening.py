@@ -171,24 +171,11 @@ def test_a_pragma_that_does_not_take_effect_stops_the_start() -> None:
     conn.close()
 
 
-async def test_the_wal_is_long_from_the_start_and_read_no_further_than_it_is_valid(
-    open_store: Open, tmp_path: Path
+async def test_a_new_database_survives_a_power_cut(
+    open_store: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A crash leaves zeros behind the last frame, which is where recovery ends."""
-    store = await open_store(long_wal=True)
-    await submit(store, "a1")
-    size = (tmp_path / "db-wal").stat().st_size
-    assert size >= opening.WAL_PAGES * 4120
-    await submit(store, "a2")
-    assert (tmp_path / "db-wal").stat().st_size == size
-    crashed = tmp_path / "crashed"
-    crashed.mkdir()
-    assert _shell("cp", tmp_path / "db", tmp_path / "db-wal", crashed)
-    again = await open_store(crashed / "db")
-    assert (await again.get("a2")).state == "queued"
-
-
-async def test_the_wal_is_left_as_it_is_where_room_is_short(open_store: Open, tmp_path: Path) -> None:
-    """Or where there is none to extend."""
-    opening.extend_wal(tmp_path / "nothing")
-    assert not (tmp_path / "nothing-wal").exists()
+    """Its name is in the directory for good before anything is written to it."""
+    synced: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.readlink(f"/proc/self/fd/{fd}")))
+    await open_store()
+    assert synced == [str(tmp_path)]

@@ -9,9 +9,12 @@ from typing import Any
 
 import aiosqlite
 import pytest
+from msgspec.structs import replace
 
-from contract.deeds import claim, new, start, submit
+from contract.deeds import ALICE, cancel, claim, new, start, submit
 from jobkeepd.core.model import Job, Run
+from jobkeepd.store.base import JobFilter
+from jobkeepd.store.removal_changes import RemoveJobs
 from jobkeepd.store.snapshots import Snapshots
 from jobkeepd.store.writer import in_thread, post
 from store.conftest import Open
@@ -22,7 +25,7 @@ def _job(id: str, state: Any = None) -> Job:
     if state is not None:
         run = Run(number=1, fence=1, state=state, seat="s", epoch=1, cookie="c", claimed_at=1.0)
     spec = new(id).spec
-    return Job(seq=1, id=id, spec=spec, environment=None, owner=1, state="queued", created_at=1.0, run=run)
+    return Job(seq=ord(id), id=id, spec=spec, environment=None, owner=1, state="queued", created_at=1.0, run=run)
 
 
 def test_the_jobs_that_changed_last_are_kept() -> None:
@@ -31,6 +34,7 @@ def test_the_jobs_that_changed_last_are_kept() -> None:
     window.update([_job("a"), _job("b")])
     window.update([_job("a"), _job("c")])
     assert [window.get(id) is not None for id in "abc"] == [True, False, True]
+    assert [window.by_seq(ord(id)) is window.get(id) for id in "abc"] == [True] * 3
 
 
 def test_a_job_with_an_open_run_stays() -> None:
@@ -52,6 +56,48 @@ async def test_a_recent_job_is_read_without_the_database(open_store: Open) -> No
     reader, store._reader = store._reader, None  # type: ignore[assignment]
     assert (await store.get("a1")).state == "running"
     store._reader = reader
+
+
+@pytest.mark.anyio
+async def test_a_list_shows_no_job_in_a_state_that_was_not_asked_for(open_store: Open) -> None:
+    """One that has moved on in memory, but not yet for the reader, is read as the reader sees it."""
+    store = await open_store(keep=2)
+    for id in ("a0", "a1", "a2"):  # the first of which has left memory, so that the others are looked for on disk
+        await submit(store, id)
+    ahead = replace(await store.get("a1"), state="running")
+    store._snapshots.update([ahead])
+    queued, everything = await store.list(JobFilter(states=("queued",))), await store.list(JobFilter())
+    assert [(job.id, job.state) for job in queued] == [("a2", "queued"), ("a1", "queued"), ("a0", "queued")]
+    assert everything[1] is ahead
+
+
+@pytest.mark.anyio
+async def test_a_list_of_jobs_that_are_all_in_memory_is_made_there(open_store: Open) -> None:
+    """No thread hop, and the same pages as from disk; what is not there is not left out, but asked for."""
+    store = await open_store(keep=3)
+    for id in ("a1", "a2", "a3", "a4"):
+        await submit(store, id, labels={"odd": str(id in ("a1", "a3"))})
+    pages = [JobFilter(limit=2), JobFilter(limit=1, labels=(("odd", "True"),)), JobFilter(limit=1, before=3)]
+    reader, store._reader = store._reader, None  # type: ignore[assignment]
+    found = [[job.id for job in await store.list(where)] for where in pages]
+    store._reader = reader
+    assert found == [["a4", "a3"], ["a3"], ["a2"]]
+    assert [job.id for job in await store.list(JobFilter(limit=4))] == ["a4", "a3", "a2", "a1"]
+    await cancel(store, "a3")
+    await store.apply(RemoveJobs(jobs=("a3",), by=ALICE, at=9.0))
+    assert [job.id for job in await store.list(JobFilter(limit=2))] == ["a4", "a2"]
+
+
+@pytest.mark.anyio
+async def test_a_list_misses_no_job_of_before_a_start(open_store: Open) -> None:
+    """Those that run are in memory at once, the others are not."""
+    store = await open_store()
+    await submit(store, "a1")
+    await start(store, "a1")
+    await submit(store, "a2")
+    await store.aclose()
+    store = await open_store()
+    assert [job.id for job in await store.list(JobFilter())] == ["a2", "a1"]
 
 
 @pytest.mark.anyio

@@ -51,6 +51,15 @@ async def test_rows_beyond_the_limit_are_left_out_and_it_says_so(open_store: Ope
     assert not (await store.sql("SELECT id FROM job_status", 3, 5.0)).truncated
 
 
+async def test_large_rows_are_left_out_before_they_fill_the_memory(open_store: Open) -> None:
+    """However few they are; and it says so."""
+    store = await open_store()
+    numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 10000)"
+    found = await store.sql(f"{numbers} SELECT hex(zeroblob(1000000)) FROM n", 10_000, 60.0)
+    assert (len(found.rows), found.truncated) == (4, True)
+    assert len((await store.sql(f"{numbers} SELECT i, 'a few words', NULL FROM n", 10_000, 60.0)).rows) == 10_000
+
+
 @pytest.mark.parametrize(
     "query",
     [

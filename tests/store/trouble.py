@@ -13,6 +13,11 @@ def transactions_of(store: SqliteStore) -> Any:
     return store._writer._transactions
 
 
+async def tidied(store: SqliteStore) -> None:
+    """Once the writer's thread has nothing more to do."""
+    await store._main._execute(lambda: None)  # type: ignore[no-untyped-call]
+
+
 class Gate:
     """Holds the writer's thread at the next transaction until opened."""
 
@@ -25,7 +30,7 @@ class Gate:
         def held(changes: Any) -> Any:
             self.batches.append(len(changes))
             self.entered.set()
-            assert self.opened.wait(10)
+            assert self.opened.wait(60)
             return run(changes)
 
         transactions.run = held
@@ -38,6 +43,10 @@ class Failing:
         self._conn, self._at, self._error = conn, at, error
         self.failed = 0
         self.many: list[tuple[str, int]] = []
+        self.seen: list[str] = []
+
+    def heal(self) -> None:
+        self._at = "nothing at all"
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._conn, name)
@@ -52,6 +61,7 @@ class Failing:
         return self._conn.executemany(sql, values)
 
     def _look(self, sql: str) -> None:
+        self.seen.append(sql)
         if sql.startswith(self._at):
             self.failed += 1
             raise self._error
@@ -62,5 +72,5 @@ def break_store(store: SqliteStore, at: str, message: str, code: int) -> Failing
     error.sqlite_errorcode = code
     transactions = transactions_of(store)
     broken = Failing(transactions._conn, at, error)
-    transactions._conn = transactions._ledger._conn = broken
+    transactions._conn = transactions._ledger._conn = transactions._wal._conn = broken
     return broken

@@ -8,16 +8,25 @@ from typing import Any, Protocol, overload
 from msgspec import Raw, Struct
 
 from jobkeep.protocol.vocabulary import JobState
+from jobkeepd.core.firing import Schedule
+from jobkeepd.core.lease import Lock
+from jobkeepd.core.metrics import Histogram
 from jobkeepd.core.model import Entry, FailedItem, Job, Run, SavedCheckpoint
-from jobkeepd.store.changes import (
-    Change,
-    ClaimRun,
-    MakeDue,
-    RequestStop,
-    ResumeJob,
-    SubmitJobs,
-    Submitted,
+from jobkeepd.core.queueing import Control
+from jobkeepd.core.retention import Ended
+from jobkeepd.core.secrets import Kept
+from jobkeepd.store.changes import Change, ClaimRun, FenceRun, MakeDue, RequestStop, ResumeJob, SubmitJobs, Submitted
+from jobkeepd.store.lock_changes import AcquireLock, ReleaseLock, RenewLocks, ResetLock
+from jobkeepd.store.queue_changes import ControlQueue
+from jobkeepd.store.removal_changes import (
+    EraseRemoved,
+    ForgetEnvironments,
+    ForgetRequests,
+    Leftover,
+    Removed,
+    RemoveJobs,
 )
+from jobkeepd.store.schedule_changes import ControlSchedule, FireSchedule, PutSchedule, RemoveSchedule
 
 
 class JobFilter(Struct, frozen=True):
@@ -33,6 +42,20 @@ class JobFilter(Struct, frozen=True):
     before: int | None = None
     limit: int = 100
 
+    def matches(self, job: Job) -> bool:
+        labels = job.spec.labels
+        return (
+            (self.states is None or job.state in self.states)
+            and (self.queue is None or job.spec.queue == self.queue)
+            and all(labels.get(key) == value for key, value in self.labels)
+            and (
+                self.since is None
+                or job.created_at >= self.since
+                or (job.ended_at is not None and job.ended_at >= self.since)
+            )
+            and (self.before is None or job.seq < self.before)
+        )
+
 
 class Rows(Struct, frozen=True):
     columns: list[str]
@@ -44,12 +67,17 @@ class Store(Protocol):
     """Current truth and its journal.
 
     Every method may raise StorageFailed (outcome unknown; the daemon must stop) and, for writes, StorageFull
-    (nothing was written). Times are UTC seconds given by the caller: the store reads no clock.
+    (nothing was written). The start, the end and the revoked claim of a run are never refused for want of room: they
+    wait for it. Times are UTC seconds given by the caller: the store reads no clock.
     """
 
     @property
     def epoch(self) -> int:
         """Rises by one with each open of the store by a daemon."""
+
+    @property
+    def commit_seconds(self) -> Histogram:
+        """How long changes took from their turn to being durable, since the store was opened."""
 
     @property
     def database_epoch(self) -> str:
@@ -60,9 +88,27 @@ class Store(Protocol):
     @overload
     async def apply(self, change: ClaimRun) -> Job | None: ...
     @overload
-    async def apply(self, change: RequestStop | ResumeJob) -> Job: ...
+    async def apply(self, change: RequestStop | ResumeJob | FenceRun) -> Job: ...
+    @overload
+    async def apply(self, change: AcquireLock | ReleaseLock | ResetLock) -> Lock: ...
+    @overload
+    async def apply(self, change: RenewLocks) -> tuple[str, ...]: ...
     @overload
     async def apply(self, change: MakeDue) -> tuple[str, ...]: ...
+    @overload
+    async def apply(self, change: RemoveJobs) -> Removed: ...
+    @overload
+    async def apply(self, change: ForgetRequests) -> tuple[int, str] | None: ...
+    @overload
+    async def apply(self, change: EraseRemoved) -> bool: ...
+    @overload
+    async def apply(self, change: ForgetEnvironments) -> str | None: ...
+    @overload
+    async def apply(self, change: ControlQueue) -> Control: ...
+    @overload
+    async def apply(self, change: PutSchedule | ControlSchedule | RemoveSchedule) -> Schedule: ...
+    @overload
+    async def apply(self, change: FireSchedule) -> tuple[Schedule | None, Submitted | None]: ...
     @overload
     async def apply(self, change: Change) -> Any: ...
     async def apply(self, change: Change) -> Any:
@@ -91,13 +137,26 @@ class Store(Protocol):
         """All runs, oldest first."""
 
     async def queued(self, queue: str, limit: int, exclude: Sequence[str] = ()) -> list[Job]:
-        """Queued jobs without an open run, by priority (highest first) then seq, leaving out `exclude`."""
+        """Queued jobs without an open run that are not blocked, by priority (highest first) then seq.
+
+        `exclude` are left out.
+        """
 
     async def open_runs(self) -> list[Job]:
-        """Jobs with a run that is starting or running: what recovery has to decide on."""
+        """Jobs with a run that is starting or running: what recovery has to decide on. Leaves out what is unreadable,
+        as `queued` and `list` do."""
+
+    async def open_seats(self) -> dict[str, str]:
+        """The seats of all open runs by their names (JOB.NUMBER), also of jobs that cannot be read."""
 
     async def next_due(self) -> float | None:
         """The earliest due_at of a scheduled job."""
+
+    async def overdue(self, now: float, limit: int) -> list[str]:
+        """Jobs that have waited for their start for as long as they want to. `now` in monotonic seconds."""
+
+    async def next_overdue(self) -> float | None:
+        """When the next one will be, in monotonic seconds; or that job has been started or cancelled since."""
 
     async def counts(self) -> dict[tuple[str, JobState], int]:
         """How many jobs are in each (queue, state)."""
@@ -109,7 +168,49 @@ class Store(Protocol):
 
     async def result(self, job: str) -> Raw | None: ...
 
-    async def environment(self, hash: str) -> dict[str, str]: ...
+    async def steps(self, job: str) -> list[str]:
+        """The names of its steps whose results are stored, in order."""
+
+    async def step_result(self, job: str, ordinal: int) -> Raw | None: ...
+
+    async def locks(self) -> list[Lock]:
+        """Those that are held, by name."""
+
+    async def ahead(self, job: Job) -> int:
+        """How many queued jobs of its queue go first, at most MOST_COUNTED; blocked ones do not count."""
+
+    async def holder(self, key: str) -> Job | None:
+        """The live job that has the key."""
+
+    async def lock(self, name: str) -> Lock | None:
+        """None for one that was never held."""
+
+    async def open_parents(self, job: str, limit: int) -> tuple[int, list[Job]]:
+        """How many jobs it waits for, and the first of them by id."""
+
+    async def waiting(self, lock: str) -> int:
+        """How many jobs wait for the lock, at most MOST_COUNTED."""
+
+    async def controls(self) -> Sequence[Control]:
+        """What people have said about queues, by name."""
+
+    async def schedules(self) -> Sequence[Schedule]:
+        """By name."""
+
+    async def ended(self, queue: str, since: float, until: float, limit: int) -> Sequence[Ended]:
+        """Jobs of a queue that ended at or after `since` and before `until`, the oldest first."""
+
+    async def first_event(self) -> int:
+        """The seq from which on the journal is whole."""
+
+    async def leftovers(self, limit: int) -> Sequence[Leftover]:
+        """Output of removed jobs that may still be on disk."""
+
+    async def environments_of(self, behind: int, limit: int) -> tuple[set[str], int | None]:
+        """Those that the next `limit` jobs behind this seq may need again, and the seq of the last; None once there are
+        no more. A job that is done for good needs none."""
+
+    async def environment(self, hash: str) -> Kept: ...
 
     async def history(self, job: str) -> list[Entry]: ...
 

@@ -2,28 +2,53 @@
 
 The journal's kinds and what their `data` says beside job, run and by; a field without a value is left out:
 
-    submitted           queue
+    submitted           queue, blocked, due_at
+    blocked             on (lock | limit), lock, label: a queued job waits
+    unblocked           on: what it waited for may be had
     started             seat
     ended               outcome, status, reason, and the evidence that EndRun.data carries
     retry               due_at, attempts
-    requeued, due       -
-    succeeded, failed   -
-    cancelled           -
+    requeued, due, succeeded, cancelled  -
+    failed              reason of one that was never started; after: the job by whose end it failed
     cancel_requested    stop, force, reason
     restart_requested   stop, force, reason
     resumed             failed_items, reason
-    (any other)         what its Note says
+    fenced              fence, reason: writes of its run are refused from now on
+    lock_acquired       lock, token; of a client with `by`
+    lock_released       lock, token, reason (released | given_up | expired | holder_died | max_hold |
+                        session_died)
+    lock_reset          lock, token, reason, and whom it was taken from: uid, pid, or the unreadable job
+    queue_paused, queue_resumed, queue_limited  queue, reason; limit, without: that of the configuration
+    signalled           signal, pid, boot_id, start_ticks, pidfd_inode, scope, command, evidence, reason, cause, family
+    survived            processes (pid, command, state, …) that SIGKILL has not ended for 5 s
+    schedule_…           see schedule_changes.py
+    removed             reason: the job is no more
+    (any other)         what its Note says; job, where that was removed before
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from msgspec import Raw, Struct
 
 from jobkeep.protocol.vocabulary import JobState, OnConflict, RunOutcome
 from jobkeep.protocol.worker import ItemKey
-from jobkeepd.core.model import ErrorInfo, FailedItem, Identity, JobSpec, Peer, RunRef, Usage
+from jobkeepd.core.line import Rule
+from jobkeepd.core.model import ErrorInfo, FailedItem, Identity, JobSpec, Moment, Peer, RunRef, Usage
+from jobkeepd.store.lock_changes import AcquireLock, ReleaseLock, RenewLocks, ResetLock
+from jobkeepd.store.queue_changes import ControlQueue, UnblockLimited
+from jobkeepd.store.removal_changes import (
+    EraseRemoved,
+    ForgetEnvironments,
+    ForgetEvents,
+    ForgetLeftovers,
+    ForgetRequests,
+    RemoveJobs,
+)
+from jobkeepd.store.schedule_changes import ControlSchedule, FireSchedule, PutSchedule, RemoveSchedule
+from jobkeepd.store.wait_changes import EndWait, RedateWaits, SettleParents
 
 
 class NewJob(Struct, frozen=True):
@@ -35,11 +60,14 @@ class NewJob(Struct, frozen=True):
 
 
 class SubmitJobs(Struct, frozen=True, kw_only=True):
-    """Insert all jobs as queued, or none. -> Submitted.
+    """Insert all jobs as queued, or as scheduled until they are due, or none. -> Submitted.
 
-    With `request`, the same uid and id answer as the first time (`digest` differs: RequestMismatch). A `key`
-    that a live job has: `reject` raises KeyTaken, `return` answers with that job (single submits only).
-    `environments` are (hash, encoded) pairs that may not be stored yet. Journal: submitted, one per job.
+    With `request`, the same uid and id answer as the first time (`digest` differs: RequestMismatch). A `key` that a
+    live job has: see core/uniqueness.py, default reject; refused is KeyTaken. Other jobs are cancelled by it as by
+    RequestStop; those of other users only with `others`, else NotYours. A `lock` that is held, or that another live job
+    is going to take: `reject` raises LockTaken or KeyTaken, `return` answers with that job, else the job waits. Many
+    jobs know only `reject` for keys. `environments` are (hash, encoded) pairs that may not be stored yet. Journal:
+    submitted, one per job.
     """
 
     jobs: tuple[NewJob, ...]
@@ -48,19 +76,26 @@ class SubmitJobs(Struct, frozen=True, kw_only=True):
     at: float
     request: str | None = None
     digest: str = ""
-    on_conflict: OnConflict = "reject"
+    on_conflict: OnConflict | None = None
+    others: bool = True
+    most_waiting: int | None = None  # jobs of `by` that are not started, with these: else LimitReached
+    now: Moment | None = None  # for leases, and queue_timeout; without it none is over
+    rules: Mapping[str, Rule] = {}  # of queues
+    limits: Mapping[str, int] = {}  # per value of a label
 
 
-class Submitted(Struct, frozen=True):
+class Submitted(Struct, frozen=True, omit_defaults=True):
     ids: tuple[str, ...]
     state: JobState
     created: bool  # False: the answer of an earlier request, or a live job with the key
+    stopping: tuple[str, ...] = ()  # jobs whose runs are to be ended for it
 
 
 class ClaimRun(Struct, frozen=True, kw_only=True):
     """Open the next run of a queued job, as `starting` on `seat`. -> Job (with that run), or None if not queued.
 
-    The job stays queued; run.number and fence each rise by one. A second claim while a run is open gives None.
+    The job stays queued; run.number and fence each rise by one. A second claim while a run is open gives None. So
+    does one of a job that waits, or whose lock or label is at its limit: then it waits from now on (journal: blocked).
     """
 
     job: str
@@ -68,6 +103,9 @@ class ClaimRun(Struct, frozen=True, kw_only=True):
     epoch: int
     cookie: str
     at: float
+    now: Moment | None = None
+    ttl_s: float = 60.0  # of the lease of its lock
+    limits: Mapping[str, int] = {}  # per value of a label
 
 
 class RevokeClaim(Struct, frozen=True, kw_only=True):
@@ -88,11 +126,14 @@ class MarkRunning(Struct, frozen=True, kw_only=True):
 
     run: RunRef
     at: float
+    now: Moment | None = None  # the same in the clock that timeouts go by
     identity: Identity | None = None
 
 
 class SaveCheckpoint(Struct, frozen=True, kw_only=True):
     """Cursor, state, tallies, failed items: together. A seq that is stored already changes nothing (no error).
+
+    `seq` None is the next one: of processes that do not count, and may be several.
 
     `failed` rows are upserted as of this run, then `resolved` ones deleted; progress.failed_items is how many
     are left.
@@ -100,7 +141,7 @@ class SaveCheckpoint(Struct, frozen=True, kw_only=True):
     """
 
     run: RunRef
-    seq: int
+    seq: int | None
     cursor: Raw
     state: Raw
     done: int
@@ -143,6 +184,7 @@ class EndRun(Struct, frozen=True, kw_only=True):
     charge: bool = False
     due_at: float | None = None
     from_start: bool = False
+    futile: int = 0  # how often in a row the job has been run again for nothing, with this time
     data: dict[str, Any] = {}  # evidence, for the journal
 
 
@@ -151,12 +193,12 @@ class RequestStop(Struct, frozen=True, kw_only=True):
     no open run are cancelled at once. -> Job. Raises IllegalTransition. Journal: cancel_requested |
     restart_requested (| cancelled).
 
-    `stop` is what job.stop becomes: cancelled | restart | restart_from_start.
+    `stop` is what job.stop becomes: cancelled | restart | restart_from_start | restart_stalled.
     """
 
     job: str
     stop: str
-    by: Peer
+    by: Peer | None  # None: the daemon by itself
     at: float
     force: bool = False
     reason: str | None = None
@@ -165,22 +207,50 @@ class RequestStop(Struct, frozen=True, kw_only=True):
 class ResumeJob(Struct, frozen=True, kw_only=True):
     """failed | cancelled -> queued (with `failed_items` also succeeded). Attempts start anew. -> Job.
 
-    Raises IllegalTransition, KeyTaken (its key is live again). Clears ended_at, outcome, reason, error and the
-    result. Journal: resumed.
+    Raises IllegalTransition, KeyTaken (its key is live again). It waits if its lock is held. Clears ended_at,
+    outcome, reason, error and the result. Journal: resumed.
     """
 
     job: str
     by: Peer
     at: float
+    now: Moment | None = None  # for queue_timeout
+    rules: Mapping[str, Rule] = {}  # of queues: it joins the line anew
     failed_items: bool = False
     reason: str | None = None
+
+
+class FenceRun(Struct, frozen=True, kw_only=True):
+    """Refuse what the run writes from now on: its fence, and the token of its lock, rise. It stays open. -> Job.
+
+    Journal: fenced.
+    """
+
+    run: RunRef
+    at: float
+    reason: str
+
+
+class SaveStep(Struct, frozen=True, kw_only=True):
+    """The result of the job's step of that ordinal, counted from 0. One that is stored changes nothing (no error).
+
+    Raises IllegalTransition for an ordinal that is not the next. Journal: none.
+    """
+
+    run: RunRef
+    ordinal: int
+    name: str
+    result: Raw
+    at: float
 
 
 class MakeDue(Struct, frozen=True, kw_only=True):
     """scheduled jobs whose due_at has come -> queued. -> tuple of job ids. Journal: due, one per job."""
 
     at: float
+    now: Moment | None = None  # for queue_timeout
     limit: int = 1000
+    rules: Mapping[str, Rule] = {}  # of the queues, by name
 
 
 class Note(Struct, frozen=True, kw_only=True):
@@ -195,6 +265,9 @@ class Note(Struct, frozen=True, kw_only=True):
 
 
 Change: TypeAlias = (
-    SubmitJobs | ClaimRun | RevokeClaim | MarkRunning | SaveCheckpoint | SaveProgress | EndRun | RequestStop
-    | ResumeJob | MakeDue | Note
+    SubmitJobs | ClaimRun | RevokeClaim | MarkRunning | SaveCheckpoint | SaveProgress | SaveStep | FenceRun | EndRun
+    | RequestStop | ResumeJob | MakeDue | EndWait | RedateWaits | SettleParents | AcquireLock | RenewLocks
+    | ReleaseLock | ResetLock
+    | PutSchedule | ControlSchedule | RemoveSchedule | FireSchedule | ControlQueue | UnblockLimited
+    | RemoveJobs | EraseRemoved | ForgetEnvironments | ForgetEvents | ForgetRequests | ForgetLeftovers | Note
 )  # fmt: skip

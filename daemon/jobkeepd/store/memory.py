@@ -7,10 +7,19 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import anyio.lowlevel
-from msgspec import Raw, json
+from msgspec import Raw
 
 from jobkeep.protocol.vocabulary import JobState
+from jobkeepd.core import secrets
+from jobkeepd.core.explain import MOST_COUNTED
+from jobkeepd.core.firing import Schedule
+from jobkeepd.core.lease import Lock
+from jobkeepd.core.lifecycle import is_done_for_good
+from jobkeepd.core.metrics import COMMIT_BOUNDS, Histogram
 from jobkeepd.core.model import Entry, FailedItem, Job, Run, SavedCheckpoint
+from jobkeepd.core.queueing import Control
+from jobkeepd.core.retention import Ended
+from jobkeepd.core.secrets import Kept
 from jobkeepd.errors import (
     AmbiguousJob,
     BadQuery,
@@ -23,6 +32,7 @@ from jobkeepd.errors import (
 from jobkeepd.store.base import JobFilter, Rows
 from jobkeepd.store.changes import Change, MarkRunning, SaveProgress
 from jobkeepd.store.memory_ledger import MemoryLedger
+from jobkeepd.store.removal_changes import Leftover
 from jobkeepd.store.run_steps import has_open_run
 from jobkeepd.store.steps import perform
 
@@ -45,11 +55,11 @@ class MemoryStore:
         self._unpublished: deque[list[Entry]] = deque()
         self._publishing = False
         self._refusal: StoreError | None = None
+        self._commit_seconds = Histogram(COMMIT_BOUNDS)
 
-    def reopen(
-        self, on_entries: Callable[[list[Entry]], None], on_failure: Callable[[Exception], None]
-    ) -> MemoryStore:
+    def reopen(self, on_entries: Callable[[list[Entry]], None], on_failure: Callable[[Exception], None]) -> MemoryStore:
         """The same data for the next daemon."""
+        self._ledger.reopened()
         return MemoryStore(on_entries, on_failure, epoch=self._epoch + 1, ledger=self._ledger)
 
     def fail(self, error: StorageFailed) -> None:
@@ -60,6 +70,10 @@ class MemoryStore:
     @property
     def epoch(self) -> int:
         return self._epoch
+
+    @property
+    def commit_seconds(self) -> Histogram:
+        return self._commit_seconds
 
     @property
     def database_epoch(self) -> str:
@@ -94,10 +108,10 @@ class MemoryStore:
             self._on_failure(error)
 
     def _commit(self, change: Change) -> Any:
-        before = len(self._ledger.journal)
+        before = self._ledger.journal.last_seq
         result = perform(change, self._ledger)
-        if len(self._ledger.journal) > before:
-            self._unpublished.append(self._ledger.journal[before:])
+        if self._ledger.journal.last_seq > before:
+            self._unpublished.append(self._ledger.journal.after(before))
         self._publish()
         return result
 
@@ -142,18 +156,31 @@ class MemoryStore:
             if job.state == "queued"
             and job.spec.queue == queue
             and not has_open_run(job)
+            and job.blocked is None
             and job.id not in exclude
         ]
-        return sorted(found, key=lambda job: (-job.spec.priority, job.seq))[:limit]
+        return sorted(found, key=lambda job: (job.turn_at, job.seq))[:limit]
 
     async def open_runs(self) -> list[Job]:
         await anyio.lowlevel.checkpoint()
         return [job for job in self._ledger.jobs.values() if has_open_run(job)]
 
+    async def open_seats(self) -> dict[str, str]:
+        return {job.ref.id: job.run.seat for job in await self.open_runs() if job.run}
+
     async def next_due(self) -> float | None:
         await anyio.lowlevel.checkpoint()
         due = (job.due_at for job in self._ledger.jobs.values() if job.state == "scheduled")
         return min((at for at in due if at is not None), default=None)
+
+    async def overdue(self, now: float, limit: int) -> list[str]:
+        await anyio.lowlevel.checkpoint()
+        found = sorted((line.until.monotonic, id) for id, line in self._ledger.deadlines.items())
+        return [id for until, id in found if until <= now][:limit]
+
+    async def next_overdue(self) -> float | None:
+        await anyio.lowlevel.checkpoint()
+        return min((deadline.until.monotonic for deadline in self._ledger.deadlines.values()), default=None)
 
     async def counts(self) -> dict[tuple[str, JobState], int]:
         await anyio.lowlevel.checkpoint()
@@ -172,11 +199,79 @@ class MemoryStore:
         await anyio.lowlevel.checkpoint()
         return self._ledger.results.get(self._ledger.job(job).id)
 
-    async def environment(self, hash: str) -> dict[str, str]:
+    async def steps(self, job: str) -> list[str]:
+        await anyio.lowlevel.checkpoint()
+        return [name for name, _ in self._ledger.steps.get(self._ledger.job(job).id, ())]
+
+    async def step_result(self, job: str, ordinal: int) -> Raw | None:
+        await anyio.lowlevel.checkpoint()
+        steps = self._ledger.steps.get(self._ledger.job(job).id, [])
+        return steps[ordinal][1] if ordinal < len(steps) else None
+
+    async def locks(self) -> list[Lock]:
+        await anyio.lowlevel.checkpoint()
+        return sorted((lock for lock in self._ledger.locks.values() if lock.holder), key=lambda lock: lock.name)
+
+    async def ahead(self, job: Job) -> int:
+        before = (job.turn_at, job.seq)
+        waiting = await self.queued(job.spec.queue, len(self._ledger.jobs))
+        return min(sum((other.turn_at, other.seq) < before for other in waiting), MOST_COUNTED)
+
+    async def holder(self, key: str) -> Job | None:
+        await anyio.lowlevel.checkpoint()
+        return self._ledger.holder(key)
+
+    async def lock(self, name: str) -> Lock | None:
+        await anyio.lowlevel.checkpoint()
+        return self._ledger.locks.get(name)
+
+    async def open_parents(self, job: str, limit: int) -> tuple[int, list[Job]]:
+        await anyio.lowlevel.checkpoint()
+        known = self._ledger.dependencies.get(self._ledger.job(job).id, {})
+        ids = sorted(parent for parent, open in known.items() if open)
+        return len(ids), [self._ledger.job(id) for id in ids[:limit]]
+
+    async def waiting(self, lock: str) -> int:
+        await anyio.lowlevel.checkpoint()
+        waiting = sum(job.blocked == "lock" and job.spec.lock == lock for job in self._ledger.jobs.values())
+        return min(waiting, MOST_COUNTED)
+
+    async def controls(self) -> Sequence[Control]:
+        await anyio.lowlevel.checkpoint()
+        return sorted(self._ledger.controls.values(), key=lambda control: control.name)
+
+    async def schedules(self) -> Sequence[Schedule]:
+        await anyio.lowlevel.checkpoint()
+        return sorted(self._ledger.schedules.values(), key=lambda schedule: schedule.name)
+
+    async def ended(self, queue: str, since: float, until: float, limit: int) -> Sequence[Ended]:
+        await anyio.lowlevel.checkpoint()
+        dated = [
+            (job.ended_at, job.seq, job.id, job.progress.failed_items)
+            for job in self._ledger.jobs.values()
+            if job.spec.queue == queue and job.ended_at is not None and since <= job.ended_at < until
+        ]
+        return [Ended(id, at, items) for at, _, id, items in sorted(dated)[:limit]]
+
+    async def first_event(self) -> int:
+        await anyio.lowlevel.checkpoint()
+        return self._ledger.journal.forgotten + 1
+
+    async def leftovers(self, limit: int) -> Sequence[Leftover]:
+        await anyio.lowlevel.checkpoint()
+        return [Leftover(job, runs) for job, runs in sorted(self._ledger.leftovers.items())[:limit]]
+
+    async def environments_of(self, behind: int, limit: int) -> tuple[set[str], int | None]:
+        await anyio.lowlevel.checkpoint()
+        found = sorted((job for job in self._ledger.jobs.values() if job.seq > behind), key=lambda job: job.seq)[:limit]
+        needed = {job.environment for job in found if not is_done_for_good(job.state, job.progress.failed_items)}
+        return {hash for hash in needed if hash is not None}, found[-1].seq if found else None
+
+    async def environment(self, hash: str) -> Kept:
         await anyio.lowlevel.checkpoint()
         if hash not in self._ledger.environments:
             raise Corrupt(f"environment {hash} is missing")
-        return json.decode(self._ledger.environments[hash], type=dict[str, str])
+        return secrets.decoded(self._ledger.environments[hash])
 
     async def history(self, job: str) -> list[Entry]:
         await anyio.lowlevel.checkpoint()
@@ -185,11 +280,11 @@ class MemoryStore:
 
     async def entries(self, after: int, limit: int) -> list[Entry]:
         await anyio.lowlevel.checkpoint()
-        return self._ledger.journal[after : after + limit]
+        return self._ledger.journal.after(after)[:limit]
 
     async def last_seq(self) -> int:
         await anyio.lowlevel.checkpoint()
-        return len(self._ledger.journal)
+        return self._ledger.journal.last_seq
 
     async def sql(self, query: str, limit: int, timeout: float) -> Rows:
         raise BadQuery("the store in memory knows no SQL")
@@ -200,20 +295,5 @@ class MemoryStore:
 
     async def list(self, where: JobFilter) -> list[Job]:
         await anyio.lowlevel.checkpoint()
-        found = [job for job in self._ledger.jobs.values() if _matches(job, where)]
+        found = [job for job in self._ledger.jobs.values() if where.matches(job)]
         return sorted(found, key=lambda job: -job.seq)[: where.limit]
-
-
-def _matches(job: Job, where: JobFilter) -> bool:
-    labels = job.spec.labels
-    return (
-        (where.states is None or job.state in where.states)
-        and (where.queue is None or job.spec.queue == where.queue)
-        and all(labels.get(key) == value for key, value in where.labels)
-        and (
-            where.since is None
-            or job.created_at >= where.since
-            or (job.ended_at is not None and job.ended_at >= where.since)
-        )
-        and (where.before is None or job.seq < where.before)
-    )

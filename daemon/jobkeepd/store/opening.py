@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import secrets
 import sqlite3
@@ -14,24 +13,27 @@ from typing import Final
 from msgspec import Struct
 
 from jobkeep.protocol.vocabulary import JobState
+from jobkeepd.core.lifecycle import WAITING
+from jobkeepd.core.line import Line
 from jobkeepd.core.model import Job
-from jobkeepd.errors import Corrupt, StorageFailed, StorageFull, StoreError
-from jobkeepd.store import rows
+from jobkeepd.errors import Corrupt, Unopenable
+from jobkeepd.instance import sync_directory
+from jobkeepd.store import lookups, rows, trouble, wal
+from jobkeepd.store.room import allot_index, is_out_of_room
 from jobkeepd.store.schema import APPLICATION_ID, MIGRATIONS
 
 # quick_check reads every page, some 200 MiB/s: a restart must not wait for a big database that closed well.
 CHECK_ALWAYS: Final = 16 << 20
 CHECK_UNCLEAN: Final = 128 << 20
 
-WAL_PAGES: Final = 2000  # after so many, a checkpoint, and the WAL is written from its beginning again
 PRAGMAS: Final[tuple[tuple[str, str | int], ...]] = (
     ("busy_timeout", 30_000),
     ("journal_mode", "wal"),
     ("synchronous", 2),  # FULL: an acknowledged change is on the disk
     ("foreign_keys", 1),
     ("trusted_schema", 0),
-    ("journal_size_limit", 64 << 20),
-    ("wal_autocheckpoint", WAL_PAGES),
+    ("journal_size_limit", wal.SIZE),
+    ("wal_autocheckpoint", 0),  # wal.py sees to it, and to its errors
     ("cache_size", -16_000),
 )
 READER_PRAGMAS: Final[tuple[tuple[str, str | int], ...]] = (
@@ -40,15 +42,6 @@ READER_PRAGMAS: Final[tuple[tuple[str, str | int], ...]] = (
     ("trusted_schema", 0),
 )
 OPEN_RUNS: Final = f"SELECT {rows.JOB_COLUMNS} FROM job WHERE run_open = 1 ORDER BY seq"
-
-
-# Each by an index alone: a start does not read the jobs.
-COUNTS: Final = (
-    "SELECT queue, state, count(*) FROM job WHERE state IN ('succeeded', 'failed', 'cancelled')"
-    " GROUP BY queue, state",
-    "SELECT queue, state, count(*) FROM job WHERE state = 'queued' AND run_open = 0 GROUP BY queue",
-    "SELECT queue, state, count(*) FROM job WHERE state = 'scheduled' GROUP BY queue",
-)
 
 
 class Opened(Struct, frozen=True):
@@ -60,7 +53,11 @@ class Opened(Struct, frozen=True):
     next_entry: int
     newest_at: float
     counts: Counter[tuple[str, JobState]]
+    waiting: Counter[int]  # jobs that are not started, by owner
     active: list[Job]
+    awaited: set[str]  # labels whose limits somebody waits for
+    lines: dict[str, Line]
+    unsettled: bool  # see SettleParents
 
 
 def create_file(path: Path) -> None:
@@ -70,10 +67,11 @@ def create_file(path: Path) -> None:
     """
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+        sync_directory(path.parent)
     except FileExistsError:
         return
     except OSError as error:
-        raise StorageFailed(f"{path} cannot be created: {error.strerror}") from error
+        raise trouble.on_creating(path, error) from error
 
 
 def set_pragmas(conn: sqlite3.Connection, pragmas: Sequence[tuple[str, str | int]]) -> None:
@@ -82,37 +80,24 @@ def set_pragmas(conn: sqlite3.Connection, pragmas: Sequence[tuple[str, str | int
         conn.execute(f"PRAGMA {name} = {value}").fetchall()
         (actual,) = conn.execute(f"PRAGMA {name}").fetchone()
         if actual != value:
-            raise StorageFailed(f"the database refuses {name} = {value}: it stays {actual}")
+            raise Unopenable(f"the database refuses {name} = {value}: it stays {actual}")
 
 
-def prepare(
-    conn: sqlite3.Connection, path: Path, migrations: Sequence[Sequence[str]] = MIGRATIONS
-) -> Opened:
+def prepare(conn: sqlite3.Connection, path: Path, migrations: Sequence[Sequence[str]] = MIGRATIONS) -> Opened:
     try:
-        version = _identify(conn, path, len(migrations))
+        version = identify(conn, path, len(migrations))
         set_pragmas(conn, PRAGMAS)
+        allot_index(path)
         if version:
             _check(conn, path)
         if version < len(migrations):
             migrate(conn, path, version, migrations)
         return _start_epoch(conn)
     except sqlite3.Error as error:
-        raise as_store_error(path, error) from error
+        raise trouble.on_opening(path, error, full=is_out_of_room(error, path)) from error
 
 
-def as_store_error(path: Path, error: sqlite3.Error) -> StoreError:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return _corrupt(path, str(error))
-    if code == sqlite3.SQLITE_FULL:
-        return StorageFull(f"{path} cannot be opened: no space left on its device")
-    hint = ""
-    if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
-        hint = "; it and its directory must be writable"
-    return StorageFailed(f"{path} cannot be opened: {error}{hint}")
-
-
-def _identify(conn: sqlite3.Connection, path: Path, known: int) -> int:
+def identify(conn: sqlite3.Connection, path: Path, known: int) -> int:
     """The version of its schema. Raises Corrupt for a file that is not ours, or newer than we are."""
     (application,) = conn.execute("PRAGMA application_id").fetchone()
     (version,) = conn.execute("PRAGMA user_version").fetchone()
@@ -120,9 +105,7 @@ def _identify(conn: sqlite3.Connection, path: Path, known: int) -> int:
     if tables == 0 and version == 0:
         return 0
     if application != APPLICATION_ID:
-        raise Corrupt(
-            f"{path} is a database of another program; move it away, or choose another state directory"
-        )
+        raise Corrupt(f"{path} is a database of another program; move it away, or choose another state directory")
     if version > known:
         raise Corrupt(
             f"{path} was written by a newer jobkeep (schema {version}, this one knows {known});"
@@ -139,11 +122,7 @@ def _check(conn: sqlite3.Connection, path: Path) -> None:
         return
     (found,) = conn.execute("PRAGMA quick_check(1)").fetchone()
     if found != "ok":
-        raise _corrupt(path, found)
-
-
-def _corrupt(path: Path, found: str) -> Corrupt:
-    return Corrupt(f"{path} is damaged ({found}); keep a copy of it, and restore a backup")
+        raise trouble.corrupt(path, found)
 
 
 def migrate(conn: sqlite3.Connection, path: Path, version: int, migrations: Sequence[Sequence[str]]) -> None:
@@ -175,6 +154,7 @@ def back_up(conn: sqlite3.Connection, to: Path) -> None:
     finally:
         copy.close()
     partial.replace(to)
+    sync_directory(to.parent)
 
 
 def _start_epoch(conn: sqlite3.Connection) -> Opened:
@@ -188,10 +168,12 @@ def _start_epoch(conn: sqlite3.Connection) -> Opened:
     newest = conn.execute("SELECT seq, newest_at FROM job ORDER BY seq DESC LIMIT 1").fetchone()
     last_job, newest_at = newest or (0, 0.0)
     (last_entry,) = conn.execute("SELECT coalesce(max(seq), 0) FROM journal").fetchone()
-    active = [rows.job_from_row(row) for row in conn.execute(OPEN_RUNS)]
-    counts: Counter[tuple[str, JobState]] = Counter((job.spec.queue, job.state) for job in active)
-    for sql in COUNTS:
-        counts.update({(queue, state): count for queue, state, count in conn.execute(sql)})
+    active = list(rows.readable(conn.execute(OPEN_RUNS)))
+    counts: Counter[tuple[str, JobState]] = Counter()
+    waiting: Counter[int] = Counter()
+    for queue, state, owner, jobs in conn.execute(lookups.COUNTS):
+        counts[queue, state] += jobs
+        waiting[owner] += jobs if state in WAITING else 0
     return Opened(
         epoch=int(meta["epoch"]),
         database_epoch=meta["database_epoch"],
@@ -199,30 +181,15 @@ def _start_epoch(conn: sqlite3.Connection) -> Opened:
         next_entry=last_entry + 1,
         newest_at=newest_at,
         counts=counts,
+        waiting=waiting,
         active=active,
+        awaited={label for (label,) in conn.execute(lookups.AWAITED)},
+        unsettled=conn.execute(lookups.UNSETTLED).fetchone() is not None,
+        lines={queue: Line(*line) for queue, *line in conn.execute("SELECT queue, at, clock, peak FROM line")},
     )
 
 
-def extend_wal(path: Path) -> None:
-    """Make the WAL as long as it is going to be: a commit that need not make the file longer takes a third less.
-
-    What is behind the last valid frame, SQLite does not look at. It holds no locks on this file. Only where
-    there is room to spare; that it fails is no matter.
-    """
-    with contextlib.suppress(OSError):
-        fd = os.open(f"{path}-wal", os.O_WRONLY | os.O_CLOEXEC)
-        try:
-            missing = WAL_PAGES * (4096 + 24) - os.fstat(fd).st_size
-            stat = os.fstatvfs(fd)
-            if stat.f_bavail * stat.f_frsize < 16 * missing:
-                return
-            os.lseek(fd, 0, os.SEEK_END)
-            while missing > 0:
-                missing -= os.write(fd, bytes(1 << 18))  # written: room that was only reserved is no faster
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-
-
 def mark_clean(conn: sqlite3.Connection) -> None:
+    """The last write. The WAL goes into the database here, since closing the connection would hide its errors."""
     conn.execute("UPDATE meta SET value = '1' WHERE key = 'clean'")
+    conn.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()

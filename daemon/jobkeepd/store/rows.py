@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, TypeVar
 
-from msgspec import json
+import structlog
+from msgspec import MsgspecError, json
 
 from jobkeep.protocol.jobs import ErrorInfo, FailedItem, JobSpec, Progress
+from jobkeepd.core.firing import Schedule
+from jobkeepd.core.lease import Lock
 from jobkeepd.core.model import Entry, Job, Peer, Run
+from jobkeepd.core.queueing import Control
+from jobkeepd.errors import UnreadableJob
 
+log = structlog.get_logger()
 _T = TypeVar("_T")
 _encode: Final = json.Encoder().encode
 _spec: Final = json.Decoder(JobSpec).decode
 _run: Final = json.Decoder(Run).decode
+_lock: Final = json.Decoder(Lock).decode
+_control: Final = json.Decoder(Control).decode
+_schedule: Final = json.Decoder(Schedule).decode
 _error: Final = json.Decoder(ErrorInfo).decode
 _tallies: Final = json.Decoder(dict[str, int]).decode
 _data: Final = json.Decoder(dict[str, Any]).decode
@@ -20,15 +30,25 @@ _data: Final = json.Decoder(dict[str, Any]).decode
 JOB_COLUMNS: Final = (
     "seq, id, owner, environment, created_at,"
     " state, due_at, started_at, ended_at, attempts, only_failed, stop, outcome, reason, error,"
-    " fence, run, done, total, note, tallies, failed_items, checkpoint_seq, checkpoint_at,"
-    " coalesce(spec, (SELECT data FROM spec WHERE job_seq = seq))"
+    " fence, run, done, total, note, tallies, failed_items, checkpoint_seq, checkpoint_at, key_slot, blocked,"
+    " waits_on, awaited, line_at, turn_at, coalesce(spec, (SELECT data FROM spec WHERE job_seq = seq))"
 )
 ENTRY_COLUMNS: Final = "seq, at, kind, job, run, uid, gid, pid, data"
 ITEM_COLUMNS: Final = "key, error, batch, ordinal, run"
 
-INSERT_JOB: Final = (
-    "INSERT INTO job (seq, id, name, kind, queue, priority, key, owner, environment, created_at, newest_at,"
-    " state, last_entry, spec) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_NEW_JOB: Final = (
+    "seq", "id", "name", "kind", "queue", "priority", "key", "key_slot", "lock", "blocked", "owner", "environment",
+    "created_at", "newest_at", "state", "due_at", "waits_on", "line_at", "turn_at", "last_entry", "spec",
+)  # fmt: skip
+INSERT_JOB: Final = f"INSERT INTO job ({', '.join(_NEW_JOB)}) VALUES ({', '.join('?' * len(_NEW_JOB))})"
+# The values of the first, and a list of all their ids.
+INSERT_ALIKE_JOBS: Final = (
+    f"INSERT INTO job ({', '.join(_NEW_JOB)}) SELECT "
+    + ", ".join(
+        {"seq": "?{} + key", "id": "value", "last_entry": "?{} + key"}.get(column, "?{}").format(number)
+        for number, column in enumerate(_NEW_JOB, 1)
+    )
+    + f" FROM json_each(?{len(_NEW_JOB) + 1})"
 )
 INSERT_SPEC: Final = "INSERT INTO spec (job_seq, data) VALUES (?, ?)"
 # `prev` is given where it is known, else it is the job's
@@ -36,6 +56,15 @@ INSERT_ENTRY: Final = (
     "INSERT INTO journal (seq, at, kind, job, run, uid, gid, pid, data, prev)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, coalesce(?, (SELECT last_entry FROM job WHERE seq = ?)))"
 )
+# Of jobs without earlier ones: the values of the first, and a list of the ids of all these jobs.
+INSERT_ALIKE_ENTRIES: Final = (
+    "INSERT INTO journal (seq, at, kind, job, run, uid, gid, pid, data, prev)"
+    " SELECT ?1 + key, ?2, ?3, value, ?5, ?6, ?7, ?8, ?9, 0 FROM json_each(?10)"
+)
+INSERT_ITEM: Final = (
+    "INSERT INTO failed_item (job_seq, key, error, batch, ordinal, run, at) VALUES (?, ?, ?, ?, ?, ?, ?)"
+)
+DELETE_ITEM: Final = "DELETE FROM failed_item WHERE job_seq = ? AND batch = ? AND key = ?"
 SPEC_IN_ROW: Final = 1024  # bytes: a bigger one would be copied at each step of its job
 
 
@@ -64,18 +93,41 @@ def new_job_row(job: Job, newest_at: float, last_entry: int, spec_text: str | No
         spec.queue,
         spec.priority,
         spec.key,
+        job.key_slot,
+        spec.lock,
+        job.blocked,
         job.owner,
         job.environment,
         job.created_at,
         newest_at,
         job.state,
+        job.due_at,
+        job.waits_on,
+        job.line_at,
+        job.turn_at,
         last_entry,
         spec_text,
     )
 
 
 def job_from_row(row: Any) -> Job:
-    """Of JOB_COLUMNS."""
+    """Of JOB_COLUMNS. Raises UnreadableJob."""
+    try:
+        return _job(row)
+    except (MsgspecError, TypeError, ValueError) as error:
+        raise UnreadableJob(row[1], str(error)) from error
+
+
+def readable(found: Iterable[Any]) -> Iterator[Job]:
+    """Of JOB_COLUMNS: a row that cannot be read hides no other."""
+    for row in found:
+        try:
+            yield job_from_row(row)
+        except UnreadableJob as error:
+            log.error("job_unreadable", job=error.job, error=str(error))
+
+
+def _job(row: Any) -> Job:
     error, run, tallies = row[14], row[16], row[20]
     return Job(
         seq=row[0],
@@ -98,20 +150,38 @@ def job_from_row(row: Any) -> Job:
         progress=Progress(row[17], row[18], row[19], {} if tallies is None else _tallies(tallies), row[21]),
         checkpoint_seq=row[22],
         checkpoint_at=row[23],
-        spec=_spec(row[24]),
+        key_slot=row[24],
+        blocked=row[25],
+        waits_on=row[26],
+        awaited=bool(row[27]),
+        line_at=row[28],
+        turn_at=row[29],
+        spec=_spec(row[30]),
     )
+
+
+def lock_from_text(data: str) -> Lock:
+    return _lock(data)
+
+
+def schedule_from_text(data: str) -> Schedule:
+    return _schedule(data)
+
+
+def control_from_text(data: str) -> Control:
+    return _control(data)
 
 
 def run_from_text(data: str) -> Run:
     return _run(data)
 
 
-def entry_row(entry: Entry, prev: int | None, job_seq: int | None) -> tuple[Any, ...]:
-    """For INSERT_ENTRY."""
+def entry_row(entry: Entry) -> tuple[Any, ...]:
+    """For INSERT_ENTRY, without what tells of the one before."""
     by = entry.by
     data = _encode(entry.data).decode() if entry.data else None
     uid, gid, pid = (None, None, None) if by is None else (by.uid, by.gid, by.pid)
-    return (entry.seq, entry.at, entry.kind, entry.job, entry.run, uid, gid, pid, data, prev, job_seq)
+    return (entry.seq, entry.at, entry.kind, entry.job, entry.run, uid, gid, pid, data)
 
 
 def entry_from_row(row: Any) -> Entry:

@@ -8,11 +8,23 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from jobkeep.protocol.vocabulary import ENDED_STATES, JobState
+from jobkeepd.core.lease import RunHolder
 from jobkeepd.core.lifecycle import Event, advance
 from jobkeepd.core.model import Job, Progress, Run, RunRef, SavedCheckpoint
 from jobkeepd.errors import IllegalTransition, StaleToken
-from jobkeepd.store.changes import ClaimRun, EndRun, MarkRunning, RevokeClaim, SaveCheckpoint, SaveProgress
+from jobkeepd.store.changes import (
+    ClaimRun,
+    EndRun,
+    FenceRun,
+    MarkRunning,
+    RevokeClaim,
+    SaveCheckpoint,
+    SaveProgress,
+    SaveStep,
+)
 from jobkeepd.store.ledger import Ledger
+from jobkeepd.store.limit_steps import let_in_after, let_in_beside, wait_for_limit
+from jobkeepd.store.lock_steps import job_is_over, pass_on, run_is_over, take_for_run
 
 _ENDINGS: Final[tuple[Event, ...]] = (
     "succeed", "fail", "fail_for_good", "stopped", "interrupt", "lose", "lose_for_good",
@@ -25,6 +37,8 @@ def has_open_run(job: Job) -> bool:
 
 def _held(ledger: Ledger, ref: RunRef) -> tuple[Job, Run]:
     """The job and its open run, if that is the one `ref` names."""
+    if not ledger.is_there(ref.job):  # it was removed, after its end
+        raise StaleToken(ref.id)
     job = ledger.job(ref.job)
     run = job.run
     if run is None or run.state == "ended" or run.number != ref.number or run.fence != ref.fence:
@@ -34,21 +48,43 @@ def _held(ledger: Ledger, ref: RunRef) -> tuple[Job, Run]:
 
 def claim_run(change: ClaimRun, ledger: Ledger) -> Job | None:
     job = ledger.job(change.job)
-    if advance(job.state, "start") is None or has_open_run(job):
+    if advance(job.state, "start") is None or has_open_run(job) or job.blocked is not None:
         return None
+    number = job.run.number + 1 if job.run else 1
+    if job.spec.labels and wait_for_limit(job, change.limits, change.at, ledger):
+        if job.spec.lock is not None:
+            pass_on(job.spec.lock, ledger, change.at)  # it may have been let in for that
+        return None
+    token = None
+    if job.spec.lock is not None:
+        lock = take_for_run(job, number, change, ledger)
+        if lock is None:
+            ledger.put(job, replace(job, blocked="lock"))
+            ledger.log("blocked", change.at, job, data={"on": "lock", "lock": job.spec.lock})
+            let_in_after(job, change.at, ledger)
+            return None
+        token = lock.token
+    steps = 0 if job.run is None or job.spec.function is None else ledger.count_steps(job)
     run = Run(
-        number=job.run.number + 1 if job.run else 1,
+        number=number,
         fence=job.fence + 1,
         state="starting",
         seat=change.seat,
         epoch=change.epoch,
         cookie=change.cookie,
         claimed_at=change.at,
+        claimed=None if change.now is None else change.now.monotonic,
+        lock_token=token,
+        steps=steps,
+        saved_before=job.checkpoint_seq + steps,
+        futile=0 if job.run is None else job.run.futile,
     )
     claimed = replace(job, run=run, fence=run.fence)
     ledger.put(job, claimed)
+    ledger.serve(claimed)
     if job.run is not None:
         ledger.shelve(job, job.run)
+    let_in_beside(claimed, change.limits, change.at, ledger)
     return claimed
 
 
@@ -59,12 +95,16 @@ def revoke_claim(change: RevokeClaim, ledger: Ledger) -> None:
     # A wish to cancel that was recorded while the run was starting comes true now: no run is left to obey it.
     cancelled = advance(job.state, "cancel") if job.stop == "cancelled" else None
     revoked = replace(job, run=ledger.unshelve(job))
+    at = run.claimed_at
     if cancelled is None:
         ledger.put(job, revoked)
+        run_is_over(job, ledger, at)
         return
-    at = run.claimed_at
-    ledger.put(job, replace(revoked, state=cancelled, stop=None, ended_at=at, outcome="cancelled"))
+    over = replace(revoked, state=cancelled, stop=None, ended_at=at, outcome="cancelled")
+    ledger.put(job, over)
+    run_is_over(job, ledger, at)
     ledger.log("cancelled", at, job)
+    job_is_over(over, ledger, at)
 
 
 def mark_running(change: MarkRunning, ledger: Ledger) -> None:
@@ -81,11 +121,13 @@ def mark_running(change: MarkRunning, ledger: Ledger) -> None:
             state=state,
             started_at=change.at if job.started_at is None else job.started_at,
             outcome=None,
-            reason=None,
+            reason=job.reason if job.stop == "cancelled" else None,  # why it is to be cancelled
             error=None,
-            run=replace(run, state="running", started_at=change.at, identity=change.identity),
+            run=replace(run, state="running", started_at=change.at, began=change.now, identity=change.identity),
         ),
     )
+    if job.spec.queue_timeout_s is not None:
+        ledger.put_deadline(job, None)
     ledger.log("started", change.at, job, run.number, data={"seat": run.seat})
 
 
@@ -98,16 +140,42 @@ def save_progress(change: SaveProgress, ledger: Ledger) -> None:
 
 def save_checkpoint(change: SaveCheckpoint, ledger: Ledger) -> None:
     job, run = _held(ledger, change.run)
-    if change.seq <= job.checkpoint_seq:
+    seq = job.checkpoint_seq + 1 if change.seq is None else change.seq
+    if seq <= job.checkpoint_seq:
         return
     failed = {(item.batch, item.key): replace(item, run=run.number) for item in change.failed}
     resolved = [(item.batch, item.key) for item in change.resolved]
     grown = ledger.record_items(job, failed, resolved, change.at) if failed or resolved else 0
     failed_items = job.progress.failed_items + grown
     progress = Progress(change.done, change.total, change.note, change.tallies, failed_items)
-    after = replace(job, progress=progress, checkpoint_seq=change.seq, checkpoint_at=change.at)
+    after = replace(job, progress=progress, checkpoint_seq=seq, checkpoint_at=change.at)
     ledger.put(job, after, change.at)
-    ledger.save_checkpoint(job, SavedCheckpoint(change.seq, change.cursor, change.state))
+    ledger.save_checkpoint(job, SavedCheckpoint(seq, change.cursor, change.state))
+
+
+def save_step(change: SaveStep, ledger: Ledger) -> None:
+    job, run = _held(ledger, change.run)
+    count = ledger.count_steps(job)
+    if change.ordinal < count:
+        return
+    if change.ordinal > count:
+        raise IllegalTransition(job.id, job.state, "save a step of", f"step {count} comes before step {change.ordinal}")
+    ledger.put(job, replace(job, run=replace(run, steps=count + 1)), change.at)
+    ledger.save_step(job, change.ordinal, change.name, change.result, change.at)
+
+
+def fence_run(change: FenceRun, ledger: Ledger) -> Job:
+    job, run = _held(ledger, change.run)
+    fence = job.fence + 1
+    lock = None if job.spec.lock is None else ledger.lock(job.spec.lock)
+    if lock is not None and lock.holder == RunHolder(job.id, run.number):
+        lock = replace(lock, token=lock.token + 1)
+        ledger.put_lock(lock)
+        run = replace(run, lock_token=lock.token)
+    fenced = replace(job, fence=fence, run=replace(run, fence=fence, fenced=change.reason))
+    ledger.put(job, fenced)
+    ledger.log("fenced", change.at, job, run.number, data={"fence": fence, "reason": change.reason})
+    return fenced
 
 
 @cache
@@ -141,6 +209,8 @@ def end_run(change: EndRun, ledger: Ledger) -> None:
             status=change.status,
             reason=change.reason,
             usage=change.usage,
+            futile=change.futile,
+            steps=0 if change.from_start else run.steps,
         ),
     )
     if change.from_start:
@@ -151,6 +221,9 @@ def end_run(change: EndRun, ledger: Ledger) -> None:
     if change.result is not None:
         ledger.save_result(job, change.result)
     _log_end(change, after, ledger)
+    run_is_over(job, ledger, change.at)
+    if ended:
+        job_is_over(after, ledger, change.at)
 
 
 def _log_end(change: EndRun, job: Job, ledger: Ledger) -> None:
@@ -162,9 +235,7 @@ def _log_end(change: EndRun, job: Job, ledger: Ledger) -> None:
     number = change.run.number
     ledger.log("ended", change.at, job, number, data=data)
     if change.state == "scheduled":
-        ledger.log(
-            "retry", change.at, job, number, data={"due_at": change.due_at, "attempts": job.attempts}
-        )
+        ledger.log("retry", change.at, job, number, data={"due_at": change.due_at, "attempts": job.attempts})
     elif change.state == "queued":
         ledger.log("requeued", change.at, job, number)
     else:

@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import sqlite3
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
-from msgspec import Raw, Struct, json
+from msgspec import Raw, Struct
 
 from jobkeep.protocol.vocabulary import JobState
-from jobkeepd.core.model import Entry, FailedItem, Job, Peer, Run, SavedCheckpoint
+from jobkeepd.core.label_limits import tags
+from jobkeepd.core.lifecycle import WAITING
+from jobkeepd.core.model import Entry, Job, Peer
 from jobkeepd.errors import StaleToken, UnknownJob
-from jobkeepd.store import rows
-from jobkeepd.store.changes import Submitted
-from jobkeepd.store.ledger import ItemId
+from jobkeepd.store import lookups, phases, rows
+from jobkeepd.store.inserts import Noted, insert_entries, insert_jobs
 from jobkeepd.store.opening import Opened
+from jobkeepd.store.run_steps import has_open_run
+from jobkeepd.store.sql_leavings import SqlLeavings
+from jobkeepd.store.sql_lines import SqlLines
+from jobkeepd.store.sql_parents import SqlParents
+from jobkeepd.store.sql_tables import SqlTables
 from jobkeepd.store.updates import update
 
-JOB_BY_ID: Final = f"SELECT {rows.JOB_COLUMNS} FROM job WHERE id = ?"
-# The literal conditions are those of the partial indexes.
-KEY_HOLDER: Final = (
-    "SELECT id FROM job WHERE key = ? AND state IN ('scheduled', 'queued', 'running', 'cancelling')"
-)
-DUE: Final = "SELECT id FROM job WHERE state = 'scheduled' AND due_at <= ? ORDER BY due_at, seq LIMIT ?"
-
-Counts: TypeAlias = defaultdict[tuple[str, JobState], int]  # differences, by queue and state
-_request: Final = json.Decoder(Submitted).decode
+Counts: TypeAlias = defaultdict[tuple[str, JobState, int], int]  # differences, by queue, state and owner
 
 
 class Mark(Struct, frozen=True):
@@ -34,34 +32,46 @@ class Mark(Struct, frozen=True):
 
     entries: int
     changed: dict[str, Job]
+    removed: set[str]
     counts: Counts
     next_job: int
+    runs: Counter[str]
 
 
-class SqlLedger:
+class SqlLedger(SqlTables, SqlLeavings, SqlLines, SqlParents):
     """`known` answers from memory, as of the last commit. `writes` tells whether a step has written.
 
     Jobs and journal are written by `flush`: each job that changed once, however many steps it took, and all
     that is of one kind by one statement. Other tables are written at once.
     """
 
-    def __init__(
-        self, conn: sqlite3.Connection, known: Callable[[str], Job | None], opened: Opened
-    ) -> None:
+    def __init__(self, conn: sqlite3.Connection, known: Callable[[str], Job | None], opened: Opened) -> None:
         self._conn = conn
         self._known = known
         self._next_job = self._committed_job = opened.next_job
         self._next_entry = opened.next_entry
         self._newest_at = opened.newest_at
+        self._lines, self._awaited = dict(opened.lines), set(opened.awaited)
+        self._unawaited: set[str] = set()
+        self._runs: Counter[str] = Counter()  # open ones by label, as of the last commit
+        self._waiting = Counter(opened.waiting)
+        self._served: dict[str, float] = {}
+        for job in opened.active:
+            self.serve(job)
+            self._runs.update(tags(job.spec.labels))
         self.begin()
 
     def begin(self) -> None:
         """Forget a transaction that was rolled back; ready for the next."""
         self._next_job = self._committed_job
+        self._new_runs: Counter[str] = Counter()  # differences
+        self._forget_lines()
         self.entries: list[Entry] = []
         self.changed: dict[str, Job] = {}
+        self.removed: set[str] = set()
         self.counts: Counts = defaultdict(int)
         self.writes = 0
+        self.leaves_unsettled = False
         self._tails: dict[str, int] = {}  # newest entry of each job that has one in this transaction
         self._forget_unwritten()
 
@@ -70,27 +80,31 @@ class SqlLedger:
         self._stored: dict[str, Job] = {}  # of the jobs to update: as they are in their rows
         self._seen: dict[str, float] = {}
         self._untold: set[str] = set()  # jobs whose row does not know their newest entry
-        self._entry_rows: list[tuple[Any, ...]] = []
+        self._noted: list[Noted] = []
         self._results: dict[int, Raw | None] = {}
 
     def mark(self) -> Mark:
-        return Mark(len(self.entries), dict(self.changed), self.counts.copy(), self._next_job)
+        return Mark(
+            len(self.entries), dict(self.changed), set(self.removed), self.counts.copy(), self._next_job,
+            self._new_runs.copy(),
+        )  # fmt: skip
 
     def restore(self, mark: Mark) -> None:
         """Back to a mark at which nothing was unwritten."""
         del self.entries[mark.entries :]
         self.changed, self.counts, self._next_job = dict(mark.changed), mark.counts.copy(), mark.next_job
+        self._new_runs, self.removed = mark.runs.copy(), set(mark.removed)
         self._tails.clear()
+        self._forget_lines()
         self._forget_unwritten()
 
     def flush(self) -> None:
         """Write jobs and journal so far. Raises StaleToken where a row is not what its change was made for."""
-        if not (self._new or self._stored or self._entry_rows or self._results):
+        if not (self._new or self._stored or self._noted or self._results):
             return
         try:
             self._insert_new()
-            if self._entry_rows:  # before the updates: an entry finds its predecessor in the job's row
-                self._conn.executemany(rows.INSERT_ENTRY, self._entry_rows)
+            insert_entries(self._conn, self._noted)  # before the updates: each finds its predecessor in the job's row
             self._update()
             self._save_results()
         except BaseException:
@@ -102,38 +116,28 @@ class SqlLedger:
         if not self._new:
             return
         jobs, self._new = self._new, []
-        values: list[tuple[Any, ...]] = []
-        big: list[tuple[int, str]] = []
-        labels: list[tuple[str, str, int]] = []
+        insert_jobs(self._conn, jobs, self._newest_at, self._tails)
         for job in jobs:
-            spec: str | None = rows.text(job.spec)
-            if spec is not None and len(spec) > rows.SPEC_IN_ROW:
-                big.append((job.seq, spec))
-                spec = None
-            if job.spec.labels:
-                labels += [(key, value, job.seq) for key, value in job.spec.labels.items()]
-            if job.created_at > self._newest_at:
-                self._newest_at = job.created_at
-            values.append(rows.new_job_row(job, self._newest_at, self._tails[job.id], spec))
             self._untold.discard(job.id)
             if self.changed[job.id] is job:
                 self._stored.pop(job.id, None)
-        self._conn.executemany(rows.INSERT_JOB, values)
-        if big:
-            self._conn.executemany(rows.INSERT_SPEC, big)
-        if labels:
-            self._conn.executemany("INSERT INTO label (key, value, job_seq) VALUES (?, ?, ?)", labels)
 
     def _update(self) -> None:
         batches: dict[str, list[tuple[Any, ...]]] = {}
+        moves: list[tuple[Any, ...]] = []
         for id, stored in self._stored.items():
             last = self._tails[id] if id in self._untold else None
-            sql, values = update(stored, self.changed.get(id, stored), self._seen.get(id), last)
+            after = self.changed.get(id, stored)
+            sql, values = update(stored, after, self._seen.get(id), last)
             batches.setdefault(sql, []).append(values)
+            if after.spec.labels and after.state != stored.state:
+                moves += phases.moves(stored, after)
         for sql, many in batches.items():
             if self._conn.executemany(sql, many).rowcount != len(many):
                 runs = [f"{job.id}.{job.run.number if job.run else 0}" for job in self._stored.values()]
                 raise StaleToken(", ".join(runs))
+        if moves:
+            self._conn.executemany(phases.MOVE, moves)
 
     def _save_results(self) -> None:
         kept = [(seq, bytes(result)) for seq, result in self._results.items() if result is not None]
@@ -143,39 +147,71 @@ class SqlLedger:
         if gone:
             self._conn.executemany("DELETE FROM result WHERE job_seq = ?", gone)
 
+    def keep_counts(self) -> None:
+        """The last that a transaction writes."""
+        counted = [(*lane, difference) for lane, difference in self.counts.items() if difference]
+        if counted:
+            self._conn.executemany(lookups.COUNT, counted)
+
+    def waiting(self, owner: int) -> int:
+        new = (more for (_, state, of), more in self.counts.items() if of == owner and state in WAITING)
+        return self._waiting[owner] + sum(new)
+
     def committed(self) -> None:
+        for (_, state, owner), difference in self.counts.items():
+            self._waiting[owner] += difference if state in WAITING else 0
         self._next_entry += len(self.entries)
         self._committed_job = self._next_job
-
-    def _write(self, sql: str, values: Sequence[Any]) -> None:
-        """To a table whose rows may refer to a job."""
-        self.writes += 1
-        self._insert_new()
-        self._conn.execute(sql, values)
+        for label, difference in self._new_runs.items():
+            self._runs[label] += difference
+            if not self._runs[label]:
+                del self._runs[label]
+        self._committed_lines()
 
     def job(self, id: str) -> Job:
         job = self.changed.get(id) or self._known(id)
+        if id in self.removed:
+            raise UnknownJob(id)
         if job is None:
-            row = self._conn.execute(JOB_BY_ID, (id,)).fetchone()
+            row = self._conn.execute(lookups.JOB_BY_ID, (id,)).fetchone()
             if row is None:
                 raise UnknownJob(id)
             job = rows.job_from_row(row)
         return job
 
-    def holder(self, key: str) -> Job | None:
+    def _one_job(self, sql: str, values: Sequence[Any]) -> Job | None:
         self.flush()  # the query must see what is not written yet
-        row = self._conn.execute(KEY_HOLDER, (key,)).fetchone()
+        row = self._conn.execute(sql, values).fetchone()
         return None if row is None else self.job(row[0])
 
-    def answered(self, uid: int, request: str) -> tuple[str, Submitted] | None:
-        row = self._conn.execute(
-            "SELECT digest, answer FROM request WHERE uid = ? AND id = ?", (uid, request)
-        ).fetchone()
-        return None if row is None else (row[0], _request(row[1]))
+    def holder(self, key: str, slot: int = 0) -> Job | None:
+        return self._one_job(lookups.KEY_HOLDER, (key, slot))
+
+    def aspirant(self, lock: str) -> Job | None:
+        return self._one_job(lookups.ASPIRANT, (lock,))
+
+    def first_blocked(self, lock: str) -> list[Job]:
+        self.flush()
+        return [self.job(id) for (id,) in self._conn.execute(lookups.FIRST_BLOCKED, {"lock": lock}).fetchall()]
 
     def due(self, at: float, limit: int) -> list[Job]:
         self.flush()
-        return [self.job(id) for (id,) in self._conn.execute(DUE, (at, limit)).fetchall()]
+        return [self.job(id) for (id,) in self._conn.execute(lookups.DUE, (at, limit)).fetchall()]
+
+    def first_limited(self, label: str) -> list[Job]:
+        if label not in self._awaited:
+            return []
+        self.flush()
+        found = [self.job(id) for (id,) in self._conn.execute(lookups.FIRST_LIMITED, {"label": label}).fetchall()]
+        if not found:
+            self._unawaited.add(label)
+        return found
+
+    def running(self, label: str) -> int:
+        return self._runs[label] + self._new_runs[label]
+
+    def latest(self, at: float) -> float:
+        return max(at, self._newest_at)
 
     def take_seqs(self, count: int) -> int:
         first = self._next_job
@@ -189,15 +225,12 @@ class SqlLedger:
             self._conn.executemany(sql, environments)
         for job in jobs:
             self._new.append(job)
+            if job.created_at > self._newest_at:
+                self._newest_at = job.created_at
             self._tails[job.id] = 0
             self.changed[job.id] = job
-            self.counts[job.spec.queue, job.state] += 1
-
-    def remember(self, uid: int, request: str, digest: str, answer: Submitted, at: float) -> None:
-        self._write(
-            "INSERT INTO request (uid, id, digest, answer, at) VALUES (?, ?, ?, ?, ?)",
-            (uid, request, digest, rows.text(answer), at),
-        )
+            self.counts[job.spec.queue, job.state, job.owner] += 1
+            self._notice_wait(job)
 
     def put(self, before: Job, after: Job, seen_at: float | None = None) -> None:
         id = before.id
@@ -208,51 +241,25 @@ class SqlLedger:
         self.changed[id] = after
         if seen_at is not None:
             self._seen[id] = seen_at
+        if after.blocked == "limit":
+            self._notice_wait(after)
+        if after.spec.labels and (opens := has_open_run(after)) != has_open_run(before):
+            for label in tags(after.spec.labels):
+                self._new_runs[label] += 1 if opens else -1
         if before.state != after.state:
             queue = after.spec.queue
-            self.counts[queue, before.state] -= 1
-            self.counts[queue, after.state] += 1
+            self.counts[queue, before.state, after.owner] -= 1
+            self.counts[queue, after.state, after.owner] += 1
 
-    def shelve(self, job: Job, run: Run) -> None:
-        values = (job.seq, run.number, rows.text(run))
-        self._write("INSERT INTO run (job_seq, number, data) VALUES (?, ?, ?)", values)
-
-    def unshelve(self, job: Job) -> Run | None:
-        newest = "job_seq = ? ORDER BY number DESC LIMIT 1"
-        row = self._conn.execute(f"SELECT data FROM run WHERE {newest}", (job.seq,)).fetchone()
-        if row is None:
-            return None
-        run = rows.run_from_text(row[0])
-        self._write("DELETE FROM run WHERE job_seq = ? AND number = ?", (job.seq, run.number))
-        return run
-
-    def save_checkpoint(self, job: Job, checkpoint: SavedCheckpoint) -> None:
-        self._write(
-            "INSERT OR REPLACE INTO checkpoint (job_seq, seq, cursor, state) VALUES (?, ?, ?, ?)",
-            (job.seq, checkpoint.seq, bytes(checkpoint.cursor), bytes(checkpoint.state)),
-        )
-
-    def record_items(
-        self, job: Job, failed: Mapping[ItemId, FailedItem], resolved: Sequence[ItemId], at: float
-    ) -> int:
+    def remove(self, jobs: Sequence[Job]) -> None:
         self.writes += 1
-        self._insert_new()
-        gone = set(resolved)
-        deleted = self._conn.executemany(
-            "DELETE FROM failed_item WHERE job_seq = ? AND batch = ? AND key = ?",
-            [(job.seq, *item) for item in gone | failed.keys()],
-        ).rowcount
-        kept = [item for id, item in failed.items() if id not in gone]
-        self._conn.executemany(
-            "INSERT INTO failed_item (job_seq, key, error, batch, ordinal, run, at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [(job.seq, i.key, rows.text(i.error), i.batch, i.ordinal, i.run, at) for i in kept],
-        )
-        return len(kept) - deleted
-
-    def forget_progress(self, job: Job) -> None:
-        self._write("DELETE FROM checkpoint WHERE job_seq = ?", (job.seq,))
-        self._write("DELETE FROM failed_item WHERE job_seq = ?", (job.seq,))
+        self.flush()  # what refers to them has to be there before they go
+        self._forget_histories(jobs)
+        self._delete(jobs)
+        for job in jobs:
+            self.changed.pop(job.id, None)
+            self.removed.add(job.id)
+            self.counts[job.spec.queue, job.state, job.owner] -= 1
 
     def save_result(self, job: Job, result: Raw | None) -> None:
         self.writes += 1
@@ -266,9 +273,9 @@ class SqlLedger:
         id = None if job is None else job.id
         entry = Entry(seq=seq, at=at, kind=kind, job=id, run=run, by=by, data=data or {})
         if job is None or id is None:
-            self._entry_rows.append(rows.entry_row(entry, 0, None))
+            self._noted.append((entry, 0, None))
         else:
-            self._entry_rows.append(rows.entry_row(entry, self._tails.get(id), job.seq))
+            self._noted.append((entry, self._tails.get(id), job.seq))
             self._tails[id] = seq
             self._untold.add(id)
             if id not in self._stored:

@@ -12,12 +12,11 @@ from jobkeepd.store.run_steps import has_open_run
 # The groups of columns that an update may set. A group that is left out spares its indexes.
 _HOLD: Final = "fence = ?, run_open = ?, run_number = ?, run_seat = ?"
 _RUN: Final = "run_since = ?, run = ?"
-_PROGRESS: Final = (
-    "done = ?, total = ?, note = ?, tallies = ?, failed_items = ?, checkpoint_seq = ?, checkpoint_at = ?"
-)
+_PROGRESS: Final = "done = ?, total = ?, note = ?, tallies = ?, failed_items = ?, checkpoint_seq = ?, checkpoint_at = ?"
 _SEEN: Final = "seen_at = ?"
 _STATE: Final = (
     "state = ?, due_at = ?, started_at = ?, ended_at = ?, attempts = ?, only_failed = ?, stop = ?,"
+    " key_slot = ?, blocked = ?, waits_on = ?, awaited = ?, line_at = ?, turn_at = ?,"
     " outcome = ?, reason = ?, error = ?"
 )
 _LAST: Final = "last_entry = ?"
@@ -30,9 +29,7 @@ UPDATES: Final = {
 }
 
 
-def update(
-    before: Job, after: Job, seen_at: float | None, last_entry: int | None
-) -> tuple[str, tuple[Any, ...]]:
+def update(before: Job, after: Job, seen_at: float | None, last_entry: int | None) -> tuple[str, tuple[Any, ...]]:
     """The statement that makes `before`, as long as that is what is stored, into `after`; and its values."""
     values: list[Any] = []
     old, new = _hold(before), _hold(after)
@@ -77,5 +74,6 @@ def _run(job: Job) -> tuple[float | None, str | None]:
 def _state(job: Job) -> tuple[Any, ...]:
     return (
         job.state, job.due_at, job.started_at, job.ended_at, job.attempts, job.only_failed, job.stop,
+        job.key_slot, job.blocked, job.waits_on, job.awaited, job.line_at, job.turn_at,
         job.outcome, job.reason, job.error,
     )  # fmt: skip

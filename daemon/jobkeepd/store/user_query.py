@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 from contextlib import closing
-from itertools import islice
 from typing import Any, Final
 
 from jobkeepd.errors import BadQuery
@@ -21,6 +21,8 @@ _LIMITS: Final = (
     (sqlite3.SQLITE_LIMIT_SQL_LENGTH, 64 << 10),
     (sqlite3.SQLITE_LIMIT_ATTACHED, 0),
 )
+_SIZE: Final = 6 << 20  # bytes of all rows, after which no more are told
+_VALUE: Final = 16  # bytes that each value counts as, beside text
 _STEPS: Final = 2000  # virtual machine instructions between looks at the time limit
 
 
@@ -61,7 +63,7 @@ def run(conn: sqlite3.Connection, query: str, limit: int, deadline: Deadline) ->
         with closing(conn.execute(query)) as cursor:
             if cursor.description is None:
                 raise BadQuery("only a SELECT that returns columns can be asked here")
-            found = list(islice(cursor, limit + 1))
+            found, truncated = _some(cursor, limit)
             columns = [column[0] for column in cursor.description]
     except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
         if deadline.over:
@@ -69,8 +71,19 @@ def run(conn: sqlite3.Connection, query: str, limit: int, deadline: Deadline) ->
         raise BadQuery(str(error)) from error
     finally:
         conn.set_progress_handler(None, 0)
-    rows = [[_plain(value) for value in row] for row in found[:limit]]
-    return Rows(columns, rows, truncated=len(found) > limit)
+    return Rows(columns, [[_plain(value) for value in row] for row in found], truncated)
+
+
+def _some(cursor: Iterable[tuple[Any, ...]], limit: int) -> tuple[list[tuple[Any, ...]], bool]:
+    """As many rows as may be told, and whether there are more."""
+    found: list[tuple[Any, ...]] = []
+    size = 0
+    for row in cursor:
+        if len(found) == limit or size > _SIZE:
+            return found, True
+        found.append(row)
+        size += _VALUE * len(row) + sum(len(value) for value in row if isinstance(value, str | bytes))
+    return found, False
 
 
 def _plain(value: Any) -> Any:

@@ -33,4 +33,21 @@ SELECT id, name, run_number AS run, state, run_seat AS seat,
 FROM job WHERE run_open = 1
 """
 
+# Columns are added at the end, so that nobody's queries break.
+_JOB_STATUS_2: Final = _JOB_STATUS.replace("FROM job", ", lock, blocked\nFROM job")
+
+_LOCK_STATUS: Final = f"""
+CREATE VIEW lock_status AS
+SELECT name, token, held,
+  data ->> '$.holder.type' AS holder,
+  data ->> '$.holder.job' AS job,
+  data ->> '$.holder.run' AS run,
+  data ->> '$.holder.uid' AS uid,
+  data ->> '$.holder.identity.pid' AS pid,
+  {_iso("data ->> '$.acquired_at'")} AS acquired_at,
+  (SELECT count(*) FROM job WHERE job.lock = lock.name AND blocked = 'lock') AS waiting
+FROM lock
+"""
+
 VIEWS: Final = (_JOB_STATUS, _STUCK_RUNS)
+VIEWS_2: Final = ("DROP VIEW job_status", _JOB_STATUS_2, _LOCK_STATUS)
