@@ -37,16 +37,19 @@ class Signpost:
         self.path = path
         self._fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
 
+    def fileno(self) -> int:
+        return self._fd
+
     async def reached(self, times: int = 1) -> None:
         while times > 0:
-            with anyio.fail_after(5):
+            with anyio.fail_after(60):
                 await anyio.wait_readable(self._fd)
             times -= os.read(self._fd, 4096).count(b"\n")
 
     async def deserted(self) -> None:
         poll = select.poll()
         poll.register(self._fd, select.POLLIN)
-        with anyio.fail_after(5):
+        with anyio.fail_after(60):
             while True:
                 await anyio.wait_readable(self._fd)
                 if poll.poll(0)[0][1] == select.POLLHUP:

@@ -12,13 +12,15 @@ import pytest
 from jobkeep.protocol.jobs import JobSpec, Progress
 from jobkeepd.clock import SystemClock
 from jobkeepd.core.ending import Exited, RunEnd
+from jobkeepd.core.liveness import Signs
 from jobkeepd.core.model import Job, Run, RunRef, SavedCheckpoint
-from jobkeepd.runner.base import Launch, Signs
+from jobkeepd.runner.base import Launch
 from jobkeepd.runner.command_seat import CommandSeat
 from jobkeepd.runner.environment import Directories, cleaned
 from jobkeepd.runner.launcher import Launcher
 from jobkeepd.runner.output import Outputs
 from jobkeepd.runner.settings import WorkerSettings
+from jobkeepd.runner.stragglers import Stragglers
 from jobkeepd.runner.surroundings import Surroundings
 
 pytestmark = pytest.mark.anyio
@@ -39,7 +41,7 @@ async def seat(launcher: Launcher, outputs: Outputs) -> CommandSeat:
     return CommandSeat(
         await launcher.open(),
         Surroundings(
-            directories=Directories(socket="socket", spool="spool", state="/"),
+            directories=Directories(socket="socket", spool="spool", state="/", runtime="/run"),
             outputs=outputs,
             clock=SystemClock(),
             forget=launcher.forget,
@@ -47,13 +49,17 @@ async def seat(launcher: Launcher, outputs: Outputs) -> CommandSeat:
             grace=5.0,
             checkpoint_every=1,
             settings=WorkerSettings(),
+            stragglers=Stragglers(),
         ),
     )
 
 
-def launch(number: int, *command: str, **env: str) -> Launch:
+def launch(number: int, *command: str, lock_token: int | None = None, **env: str) -> Launch:
     spec = JobSpec(command=list(command), env=env)
-    run = Run(number=number, fence=number, state="starting", seat="", epoch=1, cookie="secret", claimed_at=0.0)
+    run = Run(
+        number=number, fence=number, state="starting", seat="", epoch=1, cookie="secret", claimed_at=0.0,
+        lock_token=lock_token,
+    )  # fmt: skip
     job = Job(seq=1, id="a", spec=spec, environment="e", owner=0, state="starting", created_at=0.0, run=run)
     return Launch(job, SavedCheckpoint(), ENVIRONMENT, Signs(Progress()))
 
@@ -66,7 +72,7 @@ async def test_a_stop_that_comes_before_the_start_is_known_counts(seat: CommandS
     async def run() -> None:
         ends.append(await seat.run(launch(1, "sleep", "600"), lambda _: None))
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(run)
             await anyio.lowlevel.checkpoint()
@@ -84,7 +90,7 @@ async def test_a_stop_that_comes_late_does_not_meet_the_next_run(seat: CommandSe
     async def run() -> None:
         ends.append(await seat.run(launch(2, "sleep", "0.2"), lambda _: None))
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(run)
             await anyio.lowlevel.checkpoint()
@@ -109,7 +115,8 @@ async def test_a_command_sees_its_submitters_variables_its_own_and_jobkeeps(seat
     """Run after run; what a job that submits jobs has of jobkeep does not pass on."""
     for number, colour in enumerate(("red", "blue", "red"), 1):
         own = {} if colour == "red" else {"COLOUR": colour}
-        await seat.run(launch(number, "env", **own), lambda _: None)
+        lock_token = None if colour == "red" else 7
+        await seat.run(launch(number, "env", lock_token=lock_token, **own), lambda _: None)
 
         lines = (runtime / f"logs/runs/a.{number}.stdout").read_text().split()
         assert dict(line.split("=", 1) for line in lines) == {
@@ -119,4 +126,5 @@ async def test_a_command_sees_its_submitters_variables_its_own_and_jobkeeps(seat
             "JOBKEEP_JOB": "a",
             "JOBKEEP_RUN": str(number),
             "JOBKEEP_COOKIE": "secret",
+            **({} if lock_token is None else {"JOBKEEP_LOCK_TOKEN": "7"}),
         }

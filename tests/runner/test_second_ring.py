@@ -14,7 +14,7 @@ from jobkeepd.runner import identity
 from jobkeepd.runner.launcher import Launcher
 from jobkeepd.spawner import record
 
-from .conftest import holders, put_down
+from .conftest import holders, put_down, put_down_slots
 from .orders import Signpost, order, shell
 
 pytestmark = pytest.mark.anyio
@@ -50,7 +50,7 @@ async def test_a_daemon_that_comes_back_finds_the_run_and_its_exit(runtime: Path
         assert found.execution is not None
         assert found.execution.leader == leader
         let_go(go, "late")
-        with anyio.fail_after(5):
+        with anyio.fail_after(60):
             exit = await found.execution.exited()
             await found.execution.drained()
         assert exit is not None
@@ -97,10 +97,10 @@ async def test_a_killed_shim_costs_nothing_but_the_slot(runtime: Path, launcher:
     """The spawner waits for the leader in its place, and records the true exit."""
     slot = await launcher.open()
     execution = await slot.start(shell(runtime, f"read -r _ < {go}; exit 37"))
-    put_down(*holders(runtime, "slots/*.lock"))
+    put_down_slots(runtime)
     let_go(go)
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         exit = await execution.exited()
         await execution.drained()
 
@@ -115,9 +115,9 @@ async def test_what_a_killed_shim_leaves_can_still_be_ended(runtime: Path, launc
     script = f"exec 9>{post.path}; (env -i setsid sh -c 'trap \"\" TERM; echo >&9; while :; do sleep 600; done' &)"
     execution = await (await launcher.open()).start(shell(runtime, f"{script}; sleep 600", grace=0.1))
     await post.reached()
-    put_down(*holders(runtime, "slots/*.lock"))
+    put_down_slots(runtime)
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         await execution.signal(signal.SIGTERM)
         exit = await execution.exited()
         await execution.drained()
@@ -131,14 +131,14 @@ async def test_a_run_of_a_killed_shim_is_found_after_a_restart(runtime: Path, go
     """A new daemon follows it through the spawner."""
     async with Launcher(runtime) as first:
         await (await first.open()).start(shell(runtime, f"read -r _ < {go}; exit 8"))
-    put_down(*holders(runtime, "slots/*.lock"))
+    put_down_slots(runtime)
 
     async with Launcher(runtime) as second:
         found = (await second.find())[0]
         assert found.slot is None
         assert found.execution is not None
         let_go(go)
-        with anyio.fail_after(5):
+        with anyio.fail_after(60):
             exit = await found.execution.exited()
         assert exit is not None
         assert exit.status == 8 << 8
@@ -165,11 +165,11 @@ async def test_a_killed_spawner_is_replaced_and_its_slots_go_on(runtime: Path, l
 async def test_an_end_that_nobody_could_see_is_not_invented(runtime: Path, launcher: Launcher) -> None:
     """Shim and spawner are killed, and then the leader: there is no exit, unless the kernel itself still tells."""
     execution = await (await launcher.open()).start(order(runtime, "sleep", "600"))
-    put_down(*holders(runtime, "slots/*.lock"))
+    put_down_slots(runtime)
     put_down(*holders(runtime, "spawner.lock"))
     await execution.signal(signal.SIGKILL)
 
-    with anyio.fail_after(10):
+    with anyio.fail_after(60):
         exit = await execution.exited()
         await execution.drained()
 
@@ -181,33 +181,13 @@ async def test_a_leader_that_died_with_its_parents_is_lost(runtime: Path) -> Non
     async with Launcher(runtime) as first:
         it = order(runtime, "sleep", "600")
         leader = (await (await first.open()).start(it)).leader
-        for pattern in ("spawner.lock", "slots/*.lock"):
-            put_down(*holders(runtime, pattern))
+        put_down(*holders(runtime, "spawner.lock"))
+        put_down_slots(runtime)
         put_down(leader.pid)
 
     async with Launcher(runtime) as second:
         found = (await second.find())[0]
     assert (found.run, found.slot, found.execution, found.exit) == (it.run, None, None, None)
-
-
-async def test_a_slot_that_does_not_answer_is_put_down(runtime: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stopped shim might wake up with an order in its memory; its run falls to the spawner."""
-    monkeypatch.setattr("jobkeepd.runner.launcher._FIND_WITHIN", 0.2)
-    async with Launcher(runtime) as first:
-        it = order(runtime, "sleep", "600")
-        await (await first.open()).start(it)
-        (shim,) = holders(runtime, "slots/*.lock")
-        os.kill(shim, signal.SIGSTOP)
-
-    async with Launcher(runtime) as second:
-        found = (await second.find())[0]
-        assert (found.slot, found.run) == (None, it.run)
-        assert found.execution is not None
-        await found.execution.end()
-        with anyio.fail_after(5):
-            exit = await found.execution.exited()
-        assert exit is not None
-        assert (exit.status, exit.writer) == (signal.SIGKILL, "spawner")
 
 
 async def test_a_connection_that_breaks_is_made_again(runtime: Path, launcher: Launcher, go: Path) -> None:
@@ -216,7 +196,7 @@ async def test_a_connection_that_breaks_is_made_again(runtime: Path, launcher: L
     execution = await slot.start(shell(runtime, f"read -r _ < {go}; exit 4"))
     async with await anyio.connect_unix(record.slot_socket(str(runtime), slot.name)):
         let_go(go)
-        with anyio.fail_after(5):
+        with anyio.fail_after(60):
             exit = await execution.exited()
 
     assert exit is not None

@@ -61,7 +61,7 @@ def test_past_the_gate_only_what_is_on_record_runs(runtime: Path, on_record: boo
         assert holder.stdout is not None
         pidfd = os.pidfd_open(int(holder.stdout.readline()))
         if on_record:
-            record.begin(str(runtime), "s1", "a.1", b'{"op":"leader"}\n')
+            os.close(record.begin(str(runtime), "s1", "a.1", b'{"op":"leader"}\n'))
         holder.kill()
 
     opened = record.throw_open(str(runtime), "s1")  # it may be on its last step to the gate
@@ -77,7 +77,7 @@ def test_a_child_killed_in_front_of_the_gate_holds_nobody_up(runtime: Path) -> N
     said = subprocess.run(
         [sys.executable, "-I", "-S", "-c", HOLDER + KILLED_IN_FRONT, str(FOLDER), str(runtime)],
         capture_output=True,
-        timeout=10,
+        timeout=120,
         check=True,
     ).stdout
 

@@ -3,57 +3,16 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from jobkeepd.spawner import record
 
-from .wire import FOLDER, Peer, order, put_down, start_spawner, wait_readable
-
-
-@pytest.fixture
-def runtime() -> Iterator[Path]:
-    """Short, since socket paths are limited."""
-    path = Path(tempfile.mkdtemp(prefix="jk"))
-    process = start_spawner(path)
-    yield path
-    for lock in path.glob("slots/*.lock"):
-        holder = record.lock_holder(str(lock))
-        if holder is not None:
-            put_down(holder)
-    process.kill()
-    process.wait(5)
-    shutil.rmtree(path)
-
-
-@pytest.fixture
-def spawner(runtime: Path) -> Iterator[Peer]:
-    peer = Peer(record.spawner_socket(str(runtime)))
-    hello = peer.next()
-    assert hello is not None
-    assert hello["protocol"] == record.PROTOCOL
-    yield peer
-    peer.close()
-
-
-@pytest.fixture
-def shim(spawner: Peer) -> int:
-    """The pid of slot s1."""
-    spawner.send(id=1, op="open", slot="s1")
-    answer = spawner.next()
-    assert answer is not None
-    return int(answer["pid"])
-
-
-def dial(runtime: Path) -> Peer:
-    return Peer(record.slot_socket(str(runtime), "s1"))
+from .wire import FOLDER, Peer, dial, order, put_down, wait_readable
 
 
 def test_a_start_left_in_an_old_connection_never_runs(runtime: Path, shim: int) -> None:
@@ -183,7 +142,7 @@ def test_one_spawner_per_directory(runtime: Path) -> None:
     """A second one finds the lock taken and says so."""
     command = [sys.executable, "-I", "-S", str(FOLDER / "spawner.py"), str(runtime)]
 
-    second = subprocess.run(command, capture_output=True, timeout=5, check=False)
+    second = subprocess.run(command, capture_output=True, timeout=120, check=False)
 
     assert second.returncode == 1
     assert b"locked by another process" in second.stdout

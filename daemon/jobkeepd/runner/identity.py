@@ -6,12 +6,19 @@ Unverifiable is not mismatched, and neither is verified: only `SAME` may be sign
 from __future__ import annotations
 
 import os
-import select
 import signal
+from collections.abc import Callable
 from enum import Enum
 
+import structlog
+
 from jobkeepd.core.model import Identity
+from jobkeepd.core.signalled import Signalled
+from jobkeepd.runner import process_state
+from jobkeepd.runner.process_state import identity_of
 from jobkeepd.spawner import record
+
+log = structlog.get_logger()
 
 
 class Match(Enum):
@@ -67,13 +74,45 @@ def has_ended(recorded: Identity) -> bool:
             if pidfd is None:
                 return True
             try:
-                return bool(select.select([pidfd], [], [], 0)[0])
+                return process_state.has_ended(pidfd)
             finally:
                 os.close(pidfd)
         case Match.UNKNOWN:
             return False
         case _:
             return True
+
+
+def wake(lock: str, audit: Callable[[Signalled], None]) -> None:
+    """Have a stopped process that holds `lock` go on: until then it answers nothing, and records nothing."""
+    holder = record.lock_holder(lock)
+    if holder is None:
+        return
+    try:
+        pidfd = os.pidfd_open(holder)
+    except ProcessLookupError:
+        return
+    try:
+        who = identity_of(holder, pidfd)
+        # The same holder as before, so the pidfd is of the process that holds it.
+        if record.lock_holder(lock) == holder and _is_stopped(holder):
+            log.warning("stopped_process_continued", pid=holder, lock=os.path.basename(lock))
+            signal.pidfd_send_signal(pidfd, signal.SIGCONT)
+            why = f"it was stopped, and holds {os.path.basename(lock)}"
+            audit(Signalled(who, (signal.SIGCONT,), why, ("record",)))
+    except OSError:  # it has ended
+        return
+    finally:
+        os.close(pidfd)
+
+
+def _is_stopped(pid: int) -> bool:
+    """Whether a signal such as SIGSTOP holds the process."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stat:
+            return stat.read().rpartition(b")")[2].split(None, 1)[0] == b"T"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def send(recorded: Identity, number: int) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import anyio
 import anyio.abc
 import structlog
-from msgspec import Struct
+from msgspec import Struct, json, to_builtins
 
 from jobkeepd.core.admission import COMMAND, Need
 from jobkeepd.errors import StartFailed
@@ -65,6 +65,10 @@ class Pool:
                     self._tasks.start_soon(idle.seat.retire, name=f"retire {idle.seat.name}")
             self._idle = kept
 
+    def renounce(self) -> None:
+        """All slots are about to end, and no others are to be made."""
+        self._slots.renounce()
+
     async def retire_idle(self) -> None:
         """Let go of every seat that has no run: the daemon ends, and the next one makes its own."""
         idle, self._idle = self._idle, []
@@ -72,9 +76,10 @@ class Pool:
             await each.seat.retire()
 
     async def _start_worker(self, need: Need, environment: Mapping[str, str]) -> Seat:
+        bridge = self._bridge(need)
         slot = await self._slots.open()
         try:
-            execution = await slot.start(self._worker_order(need, slot.name, environment))
+            execution = await slot.start(self._worker_order(need, slot.name, {**environment, **bridge}))
         except StartFailed:
             await slot.retire()
             raise
@@ -82,13 +87,13 @@ class Pool:
         try:
             await seat.ready()
         except StartFailed as failed:
-            raise StartFailed("worker", f"{failed}{self._last_line(slot.name)}") from None
+            raise StartFailed(failed.stage, f"{failed}{self._last_line(slot.name)}") from None
         return seat
 
     def adopt(self, need: Need, slot: Slot, execution: Execution) -> Seat:
         """The seat of a leader that an earlier daemon started. A worker will dial by itself."""
         if need != COMMAND:
-            return self._keep(WorkerSeat(need, slot, execution, self._surroundings))
+            return self._keep(WorkerSeat(need, slot, execution, self._surroundings, adopted=True))
         seat = CommandSeat(slot, self._surroundings)
         seat.adopt(execution)
         return seat
@@ -101,24 +106,38 @@ class Pool:
     async def _watch(self, seat: WorkerSeat) -> None:
         await seat.watch()
         del self.workers[seat.name]
+        await seat.settled()
         self._surroundings.forget(worker_run(seat.name))
         self._surroundings.outputs.drop_seat(seat.name)
         log.info("worker_ended", seat=seat.name)
 
+    def _bridge(self, need: Need) -> dict[str, str]:
+        """What the need's bridge is told, if it needs one. Raises StartFailed for a cluster that there is not."""
+        if need.on is None:
+            return {}
+        name, known = need.on.partition(":")[2], self._surroundings.clusters
+        if name not in known:
+            there = ", ".join(f"[dask.{each}]" for each in sorted(known)) or "none"
+            raise StartFailed("cluster", f"the configuration has no [dask.{name}]; there is {there}")
+        return {"JOBKEEP_CLUSTER": json.encode({"name": name, **to_builtins(known[name])}).decode()}
+
     def _worker_order(self, need: Need, seat: str, environment: Mapping[str, str]) -> LeaderOrder:
         directories = self._surroundings.directories
         assert need.python is not None and need.cwd is not None
-        own = worker_variables(directories, seat, self._surroundings.worker_cookie(seat))
+        own = worker_variables(
+            directories, seat, self._surroundings.worker_cookie(seat), self._surroundings.heartbeat
+        )
         path = self._surroundings.outputs.worker_log(seat)
         return LeaderOrder(
             run=worker_run(seat),
-            argv=(need.python, "-m", "jobkeep.worker"),
+            argv=(need.python, "-m", "jobkeep.worker" if need.on is None else "jobkeep.dask_bridge"),
             env={**environment, **dict(need.env), **own},
             cwd=need.cwd,
             umask=need.umask,
             stdout=path,
             stderr=path,
             grace=self._surroundings.grace,
+            limits=need.limits,
         )
 
     def _last_line(self, seat: str) -> str:
@@ -129,4 +148,3 @@ class Pool:
         except OSError:
             return ""
         return f": {lines[-1]}" if lines else ""
-

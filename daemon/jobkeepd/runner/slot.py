@@ -9,19 +9,21 @@ from typing import Any
 import anyio
 from msgspec import UNSET, Struct, UnsetType
 
-from jobkeepd.core.model import Exit, Identity
+from jobkeepd.core.limits import Limits
+from jobkeepd.core.model import Identity
 from jobkeepd.errors import RunnerError, StartFailed
 from jobkeepd.latch import Latch
-from jobkeepd.runner import identity
+from jobkeepd.runner import identity, versions
 from jobkeepd.runner.base import LeaderOrder
 from jobkeepd.runner.execution import (
     ShimExecution,
+    end_on_record,
     exit_by_kernel,
     exit_of,
-    exit_on_record,
     failure_of,
     failure_on_record,
     leader_on_record,
+    left_on_record,
 )
 from jobkeepd.runner.lines import Lines
 from jobkeepd.runner.spawner_link import SpawnerGone, SpawnerLink
@@ -43,6 +45,7 @@ class Start(Struct, tag_field="op", tag="start"):
     stderr: str
     grace: float
     base: Mapping[str, str] | UnsetType = UNSET
+    limits: Limits | UnsetType = UNSET
 
 
 class Starting:
@@ -64,7 +67,9 @@ class ShimSlot:
         self._base: Mapping[str, str] | None = None  # what the peer has been given
         self._changed = anyio.Event()  # of _peer or alive
         self._alive = True
+        self._lasts = False  # its run does, and is its last one
         self._protocol = record.PROTOCOL
+        self._keeping = False  # it holds what wants to stay when its run is over, and takes no other
         self._starting: Starting | None = None
         self.execution: ShimExecution | None = None  # the last one
         self.hello: dict[str, Any] = {}
@@ -77,12 +82,20 @@ class ShimSlot:
     def alive(self) -> bool:
         return self._alive
 
+    @property
+    def takes_runs(self) -> bool:
+        return self._alive and not self._keeping and self._protocol in versions.SLOTS
+
+    @property
+    def lasts(self) -> bool:
+        return self._lasts
+
     async def start(self, order: LeaderOrder) -> ShimExecution:
-        if self._protocol != record.PROTOCOL:
+        if self._protocol not in versions.SLOTS:
             raise StartFailed("slot", f"slot {self._name} speaks protocol {self._protocol}, not {record.PROTOCOL}")
         if not record.is_name(order.run):
             raise StartFailed("order", f"{order.run!r} cannot name the records of a run")
-        if not self._alive or self._peer is None or self._starting is not None:
+        if not self._alive or self._lasts or self._peer is None or self._starting is not None:
             raise StartFailed("slot", f"slot {self._name} is not ready")
         starting = self._starting = Starting(order.run)
         # If the peer is gone, `follow` sees it, too, and finds out whether the order arrived.
@@ -90,6 +103,7 @@ class ShimSlot:
             Start(
                 order.run, order.argv, order.env, order.cwd, order.umask, order.stdout, order.stderr, order.grace,
                 UNSET if order.base is self._base else order.base,
+                UNSET if order.limits is None else order.limits,
             )
         )  # fmt: skip
         self._base = order.base
@@ -114,8 +128,19 @@ class ShimSlot:
             self._peer = None
             raise
 
-    def _adopt(self, run: str, leader: Identity) -> ShimExecution:
+    async def answered(self) -> bool:
+        """Wait for its first hello, or its death; whether it lives."""
+        while not self.hello and self._alive:
+            await self._changed.wait()
+        return self._alive
+
+    def take_over(self, run: str, leader: Identity) -> ShimExecution:
+        """Its run, as somebody else knows it: by its record, or from the slot itself."""
         if self.execution is None or self.execution.run != run:
+            if self.execution is not None:  # over, or the slot had not taken this one
+                if not self.execution.has_exited:
+                    self.execution.note_exit(end_on_record(self._runtime, self.execution.run))
+                self.execution.note_drained()
             self.execution = ShimExecution(run, leader, self.deliver)
         return self.execution
 
@@ -128,6 +153,8 @@ class ShimSlot:
 
     async def follow(self) -> None:
         """Until the shim is gone, and with it everything of its last run."""
+        if self._peer is None:  # it was met, but has not answered
+            await self._reconnect()
         while (peer := self._peer) is not None:
             try:
                 await peer.lost()
@@ -147,25 +174,31 @@ class ShimSlot:
         op, run = message.get("op"), message.get("run")
         if op == "hello":
             return self._meet(peer, message)
+        self._lasts = self._lasts or op == "lasts"
         starting = self._starting
         if starting is not None and starting.run == run:
             if op == "failed":
                 starting.outcome.set(failure_of(message))
             elif op == "started":
-                starting.outcome.set(self._adopt(starting.run, Identity(*message["leader"])))
+                starting.outcome.set(self.take_over(starting.run, Identity(*message["leader"])))
         execution = self.execution
         if execution is None or execution.run != run:
             return None
+        if op == "survivors":
+            execution.on_survivors(message["told"])
         if op == "exit":
             execution.note_exit(exit_of(message))
         if op == "drained" or message.get("drained"):
-            execution.note_drained(silent=message.get("silent", False))
+            self._keeping = self._keeping or message.get("keeping", False)
+            execution.note_drained(silent=message.get("silent", False), left=message.get("left"))
         return None
 
     def _meet(self, peer: Lines, hello: dict[str, Any]) -> None:
         self.hello, self._protocol, self._base = hello, hello["protocol"], None
+        self._keeping = hello.get("keeping", False)
+        self._lasts = hello.get("last", False)
         if hello["state"] != "idle":
-            self._adopt(hello["run"], Identity(*hello["leader"]))
+            self.take_over(hello["run"], Identity(*hello["leader"]))
         self._set(peer)
         self._catch_up(hello["run"], hello["state"])
 
@@ -187,9 +220,9 @@ class ShimSlot:
         elif starting is not None:
             self._settle_start(starting)
         if self.execution is not None and state != "running":
-            self.execution.note_exit(exit_on_record(self._runtime, self.execution.run))
+            self.execution.note_exit(end_on_record(self._runtime, self.execution.run))
             if state == "idle" or self.execution.run != run:
-                self.execution.note_drained()
+                self.execution.note_drained(left=left_on_record(self._runtime, self.execution.run))
 
     def _settle_start(self, starting: Starting) -> None:
         leader = leader_on_record(self._runtime, starting.run)
@@ -197,7 +230,7 @@ class ShimSlot:
         if failure is not None:
             starting.outcome.set(failure)
         elif leader is not None:
-            starting.outcome.set(self._adopt(starting.run, leader))
+            starting.outcome.set(self.take_over(starting.run, leader))
         else:
             starting.outcome.set(StartFailed("slot", f"slot {self._name} did not start the run"))
 
@@ -214,22 +247,20 @@ class ShimSlot:
             await self.deliver(execution, "end", 0)
         if not execution.has_exited:
             state = await self._gone(until="exited")
-            exit = exit_on_record(self._runtime, execution.run)
-            if exit is None and state == "unknown":
-                exit = await self._late_exit(execution)
-            execution.note_exit(exit)
+            end = end_on_record(self._runtime, execution.run)
+            if end is None and state == "unknown":
+                exit = await exit_by_kernel(execution.leader)
+                end = end_on_record(self._runtime, execution.run) or exit
+            execution.note_exit(end)
         if not execution.has_drained:
             await self._gone(until="unknown")
-            execution.note_drained()
-
-    async def _late_exit(self, execution: ShimExecution) -> Exit | None:
-        exit = await exit_by_kernel(execution.leader)
-        return exit_on_record(self._runtime, execution.run) or exit
+            proven = record.is_drained(self._runtime, execution.run)
+            execution.note_drained(proven=proven, left=left_on_record(self._runtime, execution.run))
 
     async def _gone(self, until: str) -> str:
         while True:
             try:
-                answer = await self._spawner.ask({"op": "gone", "slot": self._name, "until": until})
+                answer = await self._spawner.ask_heir({"op": "gone", "slot": self._name, "until": until})
             except SpawnerGone:
                 continue
             except RunnerError:
@@ -254,7 +285,7 @@ class ShimSlot:
         """Whether the spawner has the dead slot's tree, and has carried out the order."""
         while True:
             try:
-                return bool((await self._spawner.ask(order))["known"])
+                return bool((await self._spawner.ask_heir(order))["known"])
             except SpawnerGone:
                 continue
             except RunnerError:

@@ -4,42 +4,38 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 
 import anyio
-from msgspec import Raw, json
 
 from jobkeep.protocol import worker as wire
-from jobkeep.protocol.jobs import Progress
-from jobkeep.protocol.vocabulary import PROTOCOL_VERSION
 from jobkeepd.core.admission import Need
-from jobkeepd.core.ending import Finished, Gone, NeverSent, RunEnd, WorkerDied
-from jobkeepd.core.model import Exit, Identity, Job, RunRef
-from jobkeepd.errors import StartFailed
+from jobkeepd.core.ending import Gone, NeverSent, RunEnd, WorkerDied
+from jobkeepd.core.liveness import Look
+from jobkeepd.core.model import Exit, Identity, RunRef
+from jobkeepd.core.signalled import Signalled, left_behind, survivors
+from jobkeepd.errors import StaleToken, StartFailed, WrongProtocol
 from jobkeepd.latch import Latch
-from jobkeepd.runner.base import Execution, Launch, Signs, Slot
+from jobkeepd.runner import versions
+from jobkeepd.runner.base import Execution, Launch, Slot
+from jobkeepd.runner.current import Current, begun_of, ended_by_itself, finished
+from jobkeepd.runner.environment import worker_run
+from jobkeepd.runner.run_order import run_order
 from jobkeepd.runner.surroundings import Surroundings
+from jobkeepd.spawner import record
 
 # A dead worker's last words may still be in its socket when its exit is known: they are read in this time.
 LAST_WORDS = 0.2
 
 
-class Current:
-    """The run a worker has, from its order to its end."""
-
-    def __init__(self, job: Job, signs: Signs) -> None:
-        self.job = job
-        self.ref = job.ref
-        self.claimed_at = job.run.claimed_at if job.run else 0.0
-        self.signs = signs
-        self.ended: Latch[RunEnd] = Latch()
-        self.asked: str | None = None  # to stop, and why
-
-
 class WorkerSeat:
     """One worker process. `attach`, `finish` and the like are called as its messages arrive."""
 
-    def __init__(self, need: Need, slot: Slot, execution: Execution, surroundings: Surroundings) -> None:
+    def __init__(
+        self, need: Need, slot: Slot, execution: Execution, surroundings: Surroundings, adopted: bool = False
+    ) -> None:
         self._need = need
+        self._adopted = adopted
         self._slot = slot
         self._execution = execution
         self._surroundings = surroundings
@@ -48,11 +44,14 @@ class WorkerSeat:
         self._attached = anyio.Event()
         self._dead = anyio.Event()
         self._exit: Exit | None = None
-        self._broken = False  # it must not take another run
+        self._broken = False  # it must not take another run, and is ended when it has none
+        self._outdated = False  # it need not be ended, but the next run is for a fresh one
+        self._refused: WrongProtocol | None = None
         self._unsettled: dict[str, Latch[None]] = {}
+        self._owed: set[str] = set()  # runs whose ends are not durable yet
+        self._all_settled = anyio.Event()
         # By run. One, except after a daemon restart: then the next run may have been on its way already.
         self.currents: dict[str, Current] = {}
-        self._departed: list[RunRef] = []  # oldest first
 
     @property
     def name(self) -> str:
@@ -64,7 +63,11 @@ class WorkerSeat:
 
     @property
     def usable(self) -> bool:
-        return not self._broken and self._send is not None and self._slot.alive
+        return self._listens and not self._outdated and self._slot.takes_runs
+
+    @property
+    def _listens(self) -> bool:
+        return self._send is not None and not self._broken
 
     @property
     def dead(self) -> bool:
@@ -74,79 +77,123 @@ class WorkerSeat:
 
     async def watch(self) -> None:
         """Until the worker has ended and nothing of it is left; a run it had then ends with it."""
-        self._exit = await self._execution.exited()
+        self._execution.on_survivors = lambda told: self._surroundings.audit(survivors(told, *self._run_of_now()))
+        with suppress(StartFailed):  # it was killed, with its slot, before it was a worker
+            self._exit = await self._execution.exited()
         self._broken = True
         self._attached.set()
         with anyio.move_on_after(LAST_WORDS):
             for current in list(self.currents.values()):
                 await current.ended.wait()
         await self._execution.drained()
-        if self._close is None and self.currents:
-            # It died before it dialled again: the newest run was the last to write.
-            newest = max(self.currents.values(), key=lambda current: current.claimed_at)
-            self._surroundings.outputs.begin(self.name, newest.ref)
+        await self._account_for_the_rest()
+        rejoined = [current for current in self.currents.values() if current.rejoined]
+        begun = self._begun_of(rejoined, or_else=rejoined)
         self._dead.set()
+        now = self._surroundings.clock.now()
         for current in self.currents.values():
-            now = self._surroundings.clock.now()
-            current.ended.set(WorkerDied(self._exit) if self._exit else Gone(now))
+            if current.rejoined and current not in begun:
+                current.ended.set(NeverSent(now))
+            else:
+                current.ended.set(WorkerDied(self._exit) if self._exit else Gone(now))
         await self._slot.retire()
+
+    def _begun_of(self, currents: list[Current], or_else: list[Current]) -> list[Current]:
+        return begun_of(currents, record.begun(self._surroundings.directories.runtime, worker_run(self.name)), or_else)
+
+    async def _account_for_the_rest(self) -> None:
+        """Put on record who of the worker's and its runs' was signalled; where nothing proves them gone, see to it."""
+        surroundings, execution = self._surroundings, self._execution
+        job, number = self._run_of_now()
+        for said in left_behind(execution.left, execution.leader.boot_id, job, number):
+            surroundings.audit(said)
+        if not execution.proven:
+            cookies = {surroundings.worker_cookie(self.name): worker_run(self.name)}
+            for cookie, run in (cookies | {each.cookie: each.ref.id for each in self.currents.values()}).items():
+                await surroundings.stragglers.end(cookie, surroundings.grace, run, self.name)
+
+    def _run_of_now(self) -> tuple[str | None, int | None]:
+        return next(((each.ref.job, each.ref.number) for each in self.currents.values()), (None, None))
+
+    async def settled(self) -> None:
+        """Until the ends of all its runs are durable: till then its records are needed."""
+        if self._owed:
+            await self._all_settled.wait()
 
     async def ready(self) -> None:
         """Until it has dialled. Raises StartFailed when it ends before, or takes too long."""
         with anyio.move_on_after(self._surroundings.settings.start_timeout):
             await self._attached.wait()
         if self._send is None or self._broken:
-            await self._execution.end()
-            raise StartFailed("worker", f"worker of {self._need.python} did not start: {self._why_not}")
+            await self.end(self._why_not)
+            stage = "killed" if self._was_killed else "worker"
+            raise StartFailed(stage, f"worker of {self._need.python} did not start: {self._why_not}")
+
+    @property
+    def _was_killed(self) -> bool:
+        """Before it could dial; also if nobody is left who saw its end."""
+        unfinished = self._broken and self._send is None
+        return unfinished and (self._exit is None or self._exit.status == signal.SIGKILL)
 
     @property
     def _why_not(self) -> str:
-        if self._send is not None:
-            return "its jobkeep speaks another protocol than this daemon's; install the same version there"
+        if self._refused is not None:
+            return str(self._refused)
+        if self._was_killed:
+            return "it was killed"
         return "it ended at once" if self._broken else "it did not dial the daemon in time"
 
     def attach(
         self, hello: wire.AttachParameters, send: Callable[[wire.Order], None], close: Callable[[], None]
     ) -> None:
-        """The worker has dialled, for the first time or again. What an older connection held is void."""
+        """The worker has dialled, for the first time or again. What an older connection held is void.
+
+        Raises StaleToken for a worker whose run was fenced meanwhile, and WrongProtocol; then it goes on alone with the
+        run that it has, if it cannot speak another version.
+        """
+        held = self.currents.get(hello.run or "")
+        if held is not None and (held.fenced or held.ref.fence != hello.fence):
+            raise StaleToken(held.ref.id)
         if self._close is not None:
             self._close()
-        if hello.protocol != PROTOCOL_VERSION:
-            self._broken = True
+        self._refused = versions.refusal(hello.protocol)
+        if self._refused is not None:  # it may dial again and speak another one
+            raise self._refused
+        self._outdated = self._adopted and hello.protocol != versions.WORKERS[-1]
         self._send, self._close = send, close
+        send(wire.Order("welcome"))
         self._attached.set()
-        held = self.currents.get(hello.run or "")
-        for current in list(self.currents.values()):
-            # What came after the run it holds was sent over a connection that died: the worker never got it. What came
-            # before has ended, and the worker says so again until it is heard.
-            if held is None or current.claimed_at > held.claimed_at:
-                current.ended.set(NeverSent(self._surroundings.clock.now()))
-            elif current is not held:
-                self._surroundings.outputs.disown(current.ref)
-        # Who wrote last: the run that it holds; else the last one that ended here unseen.
-        outputs, departed = self._surroundings.outputs, self._departed
-        self._departed = []
+        others = [current for current in self.currents.values() if current is not held]
+        if others:
+            self._tell_apart(others, held)
         if held is not None:
-            outputs.begin(self.name, held.ref)
             self._pass_on_wish(held)
-        elif departed:
-            outputs.begin(self.name, departed[-1])
-            outputs.keep(departed[-1])
+        if self._broken and not self.currents:  # retired while it was away
+            send(wire.Order("retire"))
 
-    def departed(self, run: RunRef) -> None:
-        self._departed.append(run)
+    def _tell_apart(self, others: list[Current], held: Current | None) -> None:
+        """What it has begun has ended, and it says so again until it is heard. What it has not, it never got: that was
+        sent over a connection which died."""
+        before = [current for current in others if held is not None and current.order <= held.order]
+        begun = self._begun_of(others, or_else=before)
+        for current in others:
+            if current not in begun:
+                current.ended.set(NeverSent(self._surroundings.clock.now()))
 
     def detached(self, send: Callable[[wire.Order], None]) -> None:
         if self._send is send:
             self._send = self._close = None
 
     async def retire(self) -> None:
-        """Let it end, for it is idle; one that does not listen, or should have ended by now, is made to."""
-        listens, self._broken = self.usable, True
+        """Let it end, for it is idle; one that does not listen, or should have ended by now, is made to.
+
+        But not while it may be the only one that knows how its run has ended.
+        """
+        listens, self._broken = self._listens, True
         if listens and self._send is not None:
             self._send(wire.Order("retire"))
-        elif not self.dead:
-            await self.end()
+        elif not self.dead and not self._unsettled:
+            await self.end("it has no run, and does not listen")
 
     # -- one run -------------------------------------------------------------------------------------------------
 
@@ -154,24 +201,29 @@ class WorkerSeat:
         surroundings = self._surroundings
         if self._send is None or not self.usable:
             return NeverSent(surroundings.clock.now())
-        order = run_order(launch, self.name, surroundings)
+        try:
+            order = run_order(launch, self.name, surroundings)
+        except StartFailed:
+            self._broken = True
+            return NeverSent(surroundings.clock.now())
         current = self._open(launch)
         self._send(wire.Order("run", order))
         started(None)
         return await self._until_ended(current)
 
     async def rejoin(self, launch: Launch) -> RunEnd:
-        return await self._until_ended(self._open(launch))
+        return await self._until_ended(self._open(launch, rejoined=True))
 
-    def _open(self, launch: Launch) -> Current:
-        current = self.currents[launch.job.ref.id] = Current(launch.job, launch.signs)
+    def _open(self, launch: Launch, rejoined: bool = False) -> Current:
+        current = self.currents[launch.job.ref.id] = Current(launch, rejoined)
+        self._owed.add(current.ref.id)
         return current
 
     async def _until_ended(self, current: Current) -> RunEnd:
         end = await current.ended.wait()
         if self._broken:
             # It leaves threads or children behind, or is on its way out: nothing of it may outlive the run.
-            await self._execution.end()
+            await self.end("its run has ended, and it must not outlive that", current.ref)
             await self._dead.wait()
         if not self._surroundings.outputs.keep(current.ref):
             self._broken = True
@@ -180,27 +232,19 @@ class WorkerSeat:
 
     def finish(self, report: wire.FinishParameters) -> Latch[None]:
         """Take the worker's word for the end of its run; the latch is set once that is durable."""
-        settled = self._unsettled.get(report.run)
-        if settled is None:
-            settled = self._unsettled[report.run] = Latch()
+        settled = self._unsettled.setdefault(report.run, Latch())
         if not report.clean or report.retire:
             self._broken = True
         if report.silent:
             self._surroundings.outputs.disown(self.currents[report.run].ref)
-        self.currents[report.run].ended.set(
-            Finished(
-                report.outcome,
-                self._surroundings.clock.now(),
-                result=report.result if report.outcome == "succeeded" else None,
-                error=report.error,
-                reason=report.reason,
-            )
-        )
+        self.currents[report.run].ended.set(finished(report, self._surroundings.clock.now()))
         return settled
 
     def settle(self, run: RunRef) -> None:
-        settled = self._unsettled.pop(run.id, None)
-        if settled is not None:
+        self._owed.discard(run.id)
+        if not self._owed:
+            self._all_settled.set()
+        if (settled := self._unsettled.pop(run.id, None)) is not None:
             settled.set(None)
 
     async def ask(self, run: RunRef, reason: str) -> None:
@@ -214,45 +258,43 @@ class WorkerSeat:
         if current.asked is not None and self._send is not None:
             self._send(wire.Order("stop", reason=current.asked, target=current.ref.id))
 
+    def look(self, run: RunRef) -> Look:
+        if run.id not in self.currents:
+            return Look()
+        return Look(self._surroundings.state_of(self._execution.leader))
+
+    def leader(self, run: RunRef) -> Identity | None:
+        return self._execution.leader if run.id in self.currents else None
+
+    def fence(self, run: RunRef) -> bool:
+        """When its connection closes it dials again, and is told."""
+        current = self.currents.get(run.id)
+        if current is None or current.ended.is_set:
+            return False
+        current.fenced = self._broken = True
+        if self._close is not None:
+            self._close()
+        return True
+
     async def terminate(self, run: RunRef) -> None:
         if run.id in self.currents:
             self._broken = True
             await self._execution.signal(signal.SIGTERM)
 
     async def kill(self, run: RunRef) -> None:
-        if run.id in self.currents:
-            await self.end()
+        current = self.currents.get(run.id)
+        if current is not None:
+            self._broken = True
+            if self._need.on is not None:
+                await ended_by_itself(self._execution, current)
+            await self._execution.end()
 
-    async def end(self) -> None:
-        """End the worker, whatever it does."""
+    async def end(self, reason: str, run: RunRef | None = None) -> None:
+        """End the worker, whatever it does; on record, unless it is over."""
         self._broken = True
+        if self._exit is None and not self.dead:
+            job, number = (None, None) if run is None else (run.job, run.number)
+            who, evidence = self._execution.leader, ("record", "slot")
+            said = Signalled(who, (9,), reason, evidence, self.name, "tree", job=job, run=number)
+            self._surroundings.audit(said)
         await self._execution.end()
-
-
-def run_order(launch: Launch, seat: str, surroundings: Surroundings) -> wire.RunOrder:
-    job = launch.job
-    run = job.run
-    assert run is not None and job.spec.function is not None
-    stdout, stderr = surroundings.outputs.begin(seat, job.ref)
-    progress: Progress = job.progress
-    return wire.RunOrder(
-        run=job.ref.id,
-        fence=run.fence,
-        function=job.spec.function,
-        arguments=Raw(json.encode(job.spec.arguments)),
-        job=job.id,
-        name=job.spec.name or job.spec.function,
-        number=run.number,
-        cookie=run.cookie,
-        stdout=stdout,
-        stderr=stderr,
-        cursor=launch.checkpoint.cursor,
-        state=launch.checkpoint.state,
-        checkpoint_seq=launch.checkpoint.seq,
-        tallies=progress.tallies,
-        done=progress.done,
-        total=progress.total,
-        failed_items=progress.failed_items,
-        only_failed=job.only_failed,
-        checkpoint_every=surroundings.checkpoint_every,
-    )

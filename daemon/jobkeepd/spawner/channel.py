@@ -28,6 +28,11 @@ class Channel:
         """Drops what was sent to us and not yet read: it can never be acted on."""
         self._peer.close()
 
+    @property
+    def is_between_messages(self) -> bool:
+        """Nothing that was received waits for its rest."""
+        return not self._unfinished
+
     def send(self, lines: bytes) -> bool:
         try:
             return self._peer.send(lines, MSG_DONTWAIT | MSG_NOSIGNAL) == len(lines)

@@ -103,6 +103,12 @@ class Gate:
         _libc.posix_spawn_file_actions_destroy(self._actions)
         return self._error
 
+    def abandon(self, pid: int) -> None:
+        """End the child that was held: it has not begun."""
+        tree.kill([pid])
+        self.result()
+        os.waitpid(pid, 0)
+
     def _child(self) -> int | None:
         """The child of the other thread. There is one: the slot was empty, and orphans go to the main thread."""
         pids = os.pread(self._children, 64, 0) if self._children is not None else b""

@@ -6,6 +6,8 @@ A run leaves one file, RUNTIME/runs/RUN.run: lines of JSON, of which the first o
 - exit     how it ended; or failed, instead: that it never started, and why
 - drained  that ECHILD proved its tree gone; left out where the exit says so itself
 
+Beside that of a worker lies a second file, RUN.begun, in which it names each run of its own before it begins it.
+
 Nothing is synced to disk: it needs to outlive processes, not the host (another boot id ends every run anyway).
 """
 
@@ -21,11 +23,13 @@ TYPE_CHECKING = False  # typing is not worth its pages in every slot
 if TYPE_CHECKING:
     from typing import Any
 
-PROTOCOL = 1
+# 1 was before limits, which its slots would not set; 2 before slots that end with a run that lasts.
+PROTOCOL = 3
 RUN = "run"  # what the names of records end in
 LEADER, EXIT, DRAINED = ("leader",), ("exit", "failed"), ("drained",)  # kinds of lines, by their "op"
 SUN_PATH_MAX = 107
 _NAME_CHARS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
+_FORKED_ONLY = 0x40  # among the flags of a process: what ps(1) calls "forked but didn't exec"
 _FLOCK = "hhqqi4x"  # struct flock with 64-bit offsets, as Python's fcntl uses it
 
 
@@ -36,6 +40,11 @@ def is_name(text: object) -> bool:
 
 def spawner_socket(runtime: str) -> str:
     return f"{runtime}/spawner.socket"
+
+
+def elder_socket(runtime: str, pid: int | str) -> str:
+    """Of a spawner that has made way for one of another version. No longer than a slot's."""
+    return f"{runtime}/spawner.{pid}.socket"
 
 
 def spawner_lock(runtime: str) -> str:
@@ -89,6 +98,10 @@ def run_path(runtime: str, run: str) -> str:
     return f"{runtime}/runs/{run}.{RUN}"
 
 
+def begun_path(runtime: str, run: str) -> str:
+    return f"{runtime}/runs/{run}.begun"
+
+
 def encode(message: dict[str, Any]) -> bytes:
     """One line. Escapes to ASCII, so that bytes which are not UTF-8 come through as lone surrogates."""
     return json.dumps(message, separators=(",", ":")).encode() + b"\n"
@@ -139,9 +152,19 @@ def read(runtime: str, run: str, kind: tuple[str, ...]) -> dict[str, Any] | None
             message = json.loads(line)
         except ValueError:
             continue
-        if message["op"] in kind:
-            return dict(message)
+        if isinstance(message, dict) and message.get("op") in kind:
+            return message
     return None
+
+
+def begun(runtime: str, run: str) -> tuple[str, ...] | None:
+    """The runs that this worker has begun, the last one last; None if that is not on record, or not whole."""
+    try:
+        with open(begun_path(runtime, run), encoding="ascii") as file:
+            names = file.read().split("\n")
+    except (FileNotFoundError, UnicodeDecodeError):
+        return None
+    return tuple(names[:-1]) if names[-1] == "" else None
 
 
 def boot_id() -> str:
@@ -150,13 +173,23 @@ def boot_id() -> str:
 
 
 def start_ticks(pid: int) -> int:
-    """Field 22 of /proc/PID/stat. The command's name may hold anything, so count from its last parenthesis."""
+    """Field 22 of /proc/PID/stat."""
+    return int(_stat(pid)[19])
+
+
+def came_to_exec(pid: int) -> bool:
+    """Whether a process, or a dead one that is not reaped yet, was ever more than what it was forked as."""
+    return not int(_stat(pid)[6]) & _FORKED_ONLY
+
+
+def _stat(pid: int) -> list[bytes]:
+    """From the third field on. The command's name may hold anything, so count from its last parenthesis."""
     fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
     try:
         stat = os.read(fd, 4096)
     finally:
         os.close(fd)
-    return int(stat[stat.rindex(b")") + 2 :].split(None, 20)[19])
+    return stat[stat.rindex(b")") + 2 :].split(None, 20)
 
 
 def pidfd_inode(pid: int) -> int:
@@ -174,13 +207,22 @@ def take_lock(path: str) -> int:
     POSIX locks are dropped when ANY descriptor of the file is closed: the caller keeps the returned one open and
     opens the file nowhere else.
     """
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fd = open_lock(path)
     try:
-        fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock(fd)
     except OSError as error:
         os.close(fd)
         raise BlockingIOError(error.errno, "locked by another process", path) from None
     return fd
+
+
+def open_lock(path: str) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def lock(fd: int, byte: int = 0) -> None:
+    """Also a file that was opened before a fork. To `lock_holder` who has any byte of it holds all of it."""
+    fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, byte)
 
 
 def lock_holder(path: str) -> int | None:

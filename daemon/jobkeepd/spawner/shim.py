@@ -6,7 +6,6 @@ daemon: what happens goes on record first and is then told to whoever is connect
 
 from __future__ import annotations
 
-import errno
 import os
 import select
 import signal
@@ -17,12 +16,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from jobkeepd.spawner import leader, record, tree, wakeup
+    from jobkeepd.spawner import ended, leader, record, tree, wakeup
     from jobkeepd.spawner.channel import Channel
     from jobkeepd.spawner.gate import Gate, hold
     from jobkeepd.spawner.leftovers import Leftovers
-    from jobkeepd.spawner.run_record import RunRecord
+    from jobkeepd.spawner.limits import Limits
+    from jobkeepd.spawner.run_record import RunRecord, drained_lines, exit_line
 else:
+    import ended
     import leader
     import record
     import tree
@@ -30,38 +31,38 @@ else:
     from channel import Channel
     from gate import Gate, hold
     from leftovers import Leftovers
-    from run_record import RunRecord
+    from limits import Limits
+    from run_record import RunRecord, drained_lines, exit_line
 
 IDLE_FOR = 60.0  # seconds an idle slot waits for its daemon to come back
 _GLANCE = 0.005  # a run that has ended this soon is told of in one go
 _REAP_AT_ONCE = 128  # a tree that dies and forks at full speed must not keep the loop from its other duties
-_IDLE, _RUNNING, _DRAINING = "idle", "running", "draining"
+IDLE, RUNNING, DRAINING, KEEPING = "idle", "running", "draining", "keeping"
 
 
 class Shim:
-    """State of the slot. `_state` is idle, running (the leader lives) or draining (only its leftovers do)."""
+    """State of the slot. `_state` is idle, running (the leader lives), draining (only its leftovers do) or keeping
+    (only those that want to stay do: the run is over, and so is the slot once they have ended)."""
 
-    def __init__(self, runtime: str, name: str, listener: socket, boot_id: str) -> None:
-        self._runtime = runtime
-        self._name = name
+    def __init__(self, runtime: str, name: str, listener: socket, boot_id: str, gate: Gate) -> None:
+        self._runtime, self._name, self._boot_id = runtime, name, boot_id
         self._listener = listener
-        self._boot_id = boot_id
-        self._lock = record.take_lock(record.slot_lock(runtime, name))
         self._daemon: Channel | None = None
         self._greeted = False
-        self._state = _IDLE
+        self._state = IDLE
         self._run: str | None = None  # the last one accepted
         self._leader = 0
         self._identity: list[Any] = []
         self._signature = ""  # the same as JSON
-        self._gate = Gate(runtime, name)
+        self._gate = gate
         self._base = leader.Base({})  # of the connection
         self._command: leader.Command | None = None  # until the leader has passed exec
         self._watching = False  # the gate, for that
         self._untold = b""  # goes before what is told next
         self._record = RunRecord(runtime, name)
         self._logs: set[int] = set()
-        self._grace = 0.0
+        self._limits = Limits(name)
+        self._grace = self._graced_until = 0.0
         self._leftovers = Leftovers()
         self._deadline: float | None = time.monotonic() + IDLE_FOR
         self._retiring = False
@@ -72,7 +73,7 @@ class Shim:
 
     def serve(self) -> None:
         """Until retired, or idle for long without a daemon."""
-        while not (self._state == _IDLE and self._retiring):
+        while not (self._state == IDLE and self._retiring):
             ready = {fd for fd, _ in self._poll.poll(self._timeout_ms())}
             if self._listener.fileno() in ready:
                 self._accept()  # first: what an older connection still holds must stay unread
@@ -94,16 +95,16 @@ class Shim:
             self._retiring = True
 
     def _timeout_ms(self) -> int | None:
-        if self._deadline is None:
-            return None
-        return max(0, int((self._deadline - time.monotonic()) * 1000) + 1)
+        return None if self._deadline is None else max(0, int((self._deadline - time.monotonic()) * 1000) + 1)
 
     def _expire(self) -> None:
-        if self._state == _IDLE:
+        if self._state == IDLE:
             self._retiring = True
         elif self._command is not None and not self._watching:
             self._poll.register(self._gate, select.POLLIN)
             self._watching, self._deadline = True, None
+            self._press_on()
+        elif self._state == DRAINING and time.monotonic() < self._graced_until:
             self._press_on()
         else:
             self._kill()
@@ -117,30 +118,32 @@ class Shim:
         self._base = leader.Base({})
         self._greeted = False
         self._poll.register(self._daemon, select.POLLIN)
-        if self._state == _IDLE:
+        if self._state == IDLE:
             self._deadline = None
         if self._command is None:  # else it is not known yet whether the command can be started
             self._greet()
 
     def _greet(self) -> None:
-        hello = {
-            "op": "hello", "slot": self._name, "pid": os.getpid(), "protocol": record.PROTOCOL,
-            "run": self._run, "state": self._state, "leader": self._identity,
-        }  # fmt: skip
         self._greeted = True
-        self._tell(record.encode(hello))
+        self._tell(record.encode(self._hello()))
+
+    def _hello(self) -> dict[str, Any]:
+        keeping = self._state == KEEPING
+        return {
+            "op": "hello", "slot": self._name, "pid": os.getpid(), "protocol": record.PROTOCOL, "run": self._run,
+            "state": IDLE if keeping else self._state, "leader": self._identity, "keeping": keeping,
+        }  # fmt: skip
 
     def _hang_up(self) -> None:
         if self._daemon is not None:
             self._poll.unregister(self._daemon)
             self._daemon.close()
-            self._daemon = None
-            if self._state == _IDLE:
-                self._deadline = time.monotonic() + IDLE_FOR
+            self._daemon, idle = None, self._state == IDLE
+            self._deadline = time.monotonic() + IDLE_FOR if idle else self._deadline
 
     def _tell(self, lines: bytes) -> None:
         lines, self._untold = self._untold + lines, b""
-        if self._daemon is not None and not self._daemon.send(lines):
+        if self._daemon is not None and lines and not self._daemon.send(lines):
             self._hang_up()
 
     def _receive(self, daemon: Channel) -> None:
@@ -157,7 +160,7 @@ class Shim:
             self._start(message)
         elif op == "signal" and message.get("run") == self._run and self._leader and not self._command:
             tree.signal_group(self._leader, int(message["number"]))
-        elif op == "end" and message.get("run") == self._run and self._state != _IDLE:
+        elif op == "end" and message.get("run") == self._run and self._state != IDLE:
             self._kill()
         elif op == "retire":
             self._retiring = True
@@ -168,31 +171,28 @@ class Shim:
         run = order["run"]
         if "base" in order:  # the connection's from now on
             self._base = leader.Base(order["base"])
-        if self._state != _IDLE or self._retiring:
+        if self._state != IDLE or self._retiring:
             return self._tell(leader.Failed("slot", None, "the slot is busy").line(run, self._name))
         self._run, self._identity, self._grace = run, [], float(order["grace"])
         try:
             self._command, self._leader, self._logs = hold(order, self._base, self._gate)
-            self._sign_for(run, self._leader)
+            self._sign_for(run, self._leader, order.get("limits"))
         except leader.Failed as failure:
             return self._fail(failure)
-        self._state, self._deadline = _RUNNING, time.monotonic() + _GLANCE
+        self._state, self._deadline = RUNNING, time.monotonic() + _GLANCE
         return self._gate.open()
 
-    def _sign_for(self, run: str, pid: int) -> None:
-        """Put the leader on record: from here on it may run."""
+    def _sign_for(self, run: str, pid: int, wanted: dict[str, Any] | None) -> None:
+        """Limit the leader and put it on record: from here on it may run."""
         try:
+            self._limits.impose(wanted, pid)
             self._identity = [self._boot_id, pid, record.start_ticks(pid), record.pidfd_inode(pid)]
-            boot_id, pid, ticks, inode = self._identity
-            self._signature = f'["{boot_id}",{pid},{ticks},{inode}]'
-            who = f'{{"op":"leader","slot":"{self._name}","leader":{self._signature},"grace":{self._grace}}}\n'
-            self._record.begin(run, who.encode())
-        except OSError as error:
-            tree.kill([pid])
-            self._gate.result()
-            os.waitpid(pid, 0)
-            begun = error.errno == errno.EEXIST
-            why = f"the slot cannot write the run's record: {'it was begun before' if begun else error.strerror}"
+            self._signature = self._record.sign(run, self._identity, self._grace)
+        except (OSError, leader.Failed) as error:
+            self._gate.abandon(pid)
+            if isinstance(error, leader.Failed):
+                raise
+            why = f"the slot cannot write the run's record: {error.strerror}"
             raise leader.Failed("record", error.errno, why) from None
 
     def _fail(self, failure: leader.Failed) -> None:
@@ -227,74 +227,74 @@ class Shim:
 
     def _reap(self) -> None:
         """Collect what has ended. Says what it learned of the leader and of ECHILD in one message."""
-        exit_line: bytes | None = None
-        for _ in range(_REAP_AT_ONCE):
-            try:
-                pid, status, usage = os.wait4(-1, os.WNOHANG)
-            except ChildProcessError:
-                if self._command is not None:
-                    self._pass_gate(self._command)  # libc has collected a child that could not exec
-                if self._state != _IDLE:
-                    self._drained(exit_line)
-                return
-            if pid == 0:
-                break
-            self._leftovers.reaped(pid)
-            if pid == self._leader:
-                exit_line = self._leader_ended(status, usage)
-        else:
-            signal.raise_signal(signal.SIGCHLD)
-        if exit_line is not None:
-            self._record.add(exit_line + b"}\n")
-            self._state, self._deadline = _DRAINING, time.monotonic() + self._grace
-            self._tell(exit_line + b"}\n")
-        self._press_on()
+        exited: bytes | None = None
+        try:
+            for count, (pid, status, usage) in enumerate(ended.children()):
+                self._leftovers.reaped(pid)
+                if pid == self._leader:
+                    exited = self._leader_ended(status, usage)
+                if count == _REAP_AT_ONCE:
+                    signal.raise_signal(signal.SIGCHLD)
+                    break
+        except ChildProcessError:
+            if self._command is not None:
+                self._pass_gate(self._command)  # libc has collected a child that could not exec
+            return self._drained(exited) if self._state != IDLE else None
+        if exited is not None:
+            self._tell(exited + b"}\n")
+        return self._press_on()
 
-    def _leader_ended(self, status: int, usage: Any) -> bytes | None:
-        """The exit record without its end, to which the proof of ECHILD may be added."""
+    def _leader_ended(self, status: int, usage: ended.Usage) -> bytes | None:
+        """Put its exit on record, and return that line without its end, to which the proof of ECHILD may be added."""
         self._leader = 0
         if self._command is not None:
             self._pass_gate(self._command)
-        if self._state == _IDLE:
+        if self._state == IDLE:
             return None  # it could not exec, and has said so
-        return (
-            f'{{"op":"exit","run":"{self._run}","status":{status},"ended_at":{time.time()!r},'
-            f'"usage":[{usage.ru_utime!r},{usage.ru_stime!r},{usage.ru_maxrss}],"writer":"shim"'
-        ).encode()
+        line = exit_line(self._run or "", status, usage, self._limits.oom_kills())
+        self._record.add(line + b"}\n")
+        self._state, self._graced_until = DRAINING, time.monotonic() + self._grace
+        self._deadline = self._graced_until
+        return line
 
-    def _drained(self, exit_line: bytes | None) -> None:
-        if exit_line is not None:  # the usual case: nothing was left, one line says both
-            silent = all(os.fstat(fd).st_size == 0 for fd in self._logs)
-            line = exit_line + (b',"drained":true,"silent":true}\n' if silent else b',"drained":true}\n')
-        else:
-            line = f'{{"op":"drained","run":"{self._run}"}}\n'.encode()
-        self._record.add(line)
+    def _drained(self, exited: bytes | None, keeping: bytes = b"") -> None:
+        if self._state == KEEPING:
+            return self._become_idle()
+        more, leftovers = self._leftovers.told() + keeping, self._leftovers
+        lines = drained_lines(self._run or "", exited, more, self._logs)
+        self._record.add(lines[0])
         self._become_idle()
-        self._tell(line)
+        if keeping:
+            self._state, self._leftovers, self._deadline, self._retiring = KEEPING, leftovers, None, True
+        return self._tell(lines[-1])
 
     def _become_idle(self) -> None:
-        self._state, self._leader, self._leftovers = _IDLE, 0, Leftovers()
+        self._state, self._leader, self._command, self._leftovers = IDLE, 0, None, Leftovers()
         self._deadline = None if self._daemon is not None else time.monotonic() + IDLE_FOR
         for fd in self._logs:
             os.close(fd)
         self._logs = set()
+        self._limits.lift()
         self._record.close()
 
     def _press_on(self) -> None:
         """Something of the run is left: once the leader is gone it gets TERM, and after its grace KILL."""
-        if self._leftovers.killing:
+        if self._leftovers.killing or self._state == KEEPING:
             self._kill()
-        elif self._state == _DRAINING:
+        elif self._state == DRAINING:
             self._leftovers.warn()
+            self._look_again(self._graced_until)
 
     def _kill(self) -> None:
-        self._deadline = time.monotonic() + self._leftovers.kill()
+        self._leftovers.kill(self._leader)
+        self._tell(self._leftovers.survivors(self._run or ""))
+        self._look_again(None)
 
-
-def run(runtime: str, name: str, listener: socket, boot_id: str) -> None:
-    """The life of a slot, called in the forked child."""
-    os.setsid()
-    tree.become_subreaper()
-    shim = Shim(runtime, name, listener, boot_id)
-    signal.signal(signal.SIGTERM, shim.retire_soon)
-    shim.serve()
+    def _look_again(self, at: float | None) -> None:
+        """Once those that want to stay are all that is left, the run is over."""
+        pause = self._leftovers.pause
+        self._deadline = at if pause is None else time.monotonic() + pause
+        if self._leftovers.kept and not self._leader:
+            self._deadline = None
+            if self._state == DRAINING:
+                self._drained(None, b',"keeping":true')

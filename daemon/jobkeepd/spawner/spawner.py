@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import select
+import signal
 import sys
 import time
 from _socket import AF_UNIX, SOCK_STREAM, socket
@@ -17,18 +18,21 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from jobkeepd.spawner import orphans, record, shim, tree, wakeup
+    from jobkeepd.spawner import cgroup, orphans, record, tree, wakeup
     from jobkeepd.spawner.channel import Channel
+    from jobkeepd.spawner.zygote import Zygote
 else:
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+    import cgroup
     import orphans
     import record
-    import shim
     import tree
     import wakeup
     from channel import Channel
+    from zygote import Zygote
 
 LONELY_FOR = 10.0
+_TRIES = 3  # to make a slot: somebody may kill what is to become it
 
 
 class Spawner:
@@ -44,9 +48,12 @@ class Spawner:
         self._listener = _listen(path)
         self._retired = False
         self._daemons: dict[int, Channel] = {}
-        self._shims: dict[int, str] = {}
+        self._zygote = Zygote(runtime, self._boot_id, self._let_go)
+        self._shims: dict[int, str] = {}  # by the pid of the warden, or of a bereft shim
+        self._bereft: set[int] = set()  # shims whose wardens were killed: they are about to die of it
+        self._unmade: set[str] = set()  # slots that came to nothing, and may have left a control group
         self._ring = orphans.Ring(runtime)
-        self._waiting: list[tuple[int, dict[str, Any]]] = []  # (daemon, its unanswered "gone")
+        self._waiting: list[tuple[int, dict[str, Any]]] = []  # (daemon, its unanswered question)
         self._lonely_since = time.monotonic()
         self._poll = select.poll()
         self._wakeup = wakeup.descriptor()
@@ -55,6 +62,10 @@ class Spawner:
 
     def serve(self) -> None:
         """Until it is not needed any more."""
+        try:  # noqa: SIM105  contextlib is not worth its pages in every slot
+            self._zygote.start()
+        except OSError:
+            pass  # there will be another occasion
         while not self._is_over():
             for fd, _ in self._poll.poll(self._timeout_ms()):
                 if fd == self._wakeup:
@@ -66,8 +77,8 @@ class Spawner:
                     self._receive(fd)
             self._sweep()
             self._answer_waiting()
-        if not self._retired:
-            os.unlink(record.spawner_socket(self._runtime))
+        retired_to = record.elder_socket(self._runtime, os.getpid())
+        os.unlink(retired_to if self._retired else record.spawner_socket(self._runtime))
 
     def _is_over(self) -> bool:
         if self._retired:
@@ -117,96 +128,122 @@ class Spawner:
         slot = str(slot)
         if op == "open":
             return self._tell(fd, {"id": request.get("id"), **self._open(slot)})
-        if op == "gone":
-            return self._waiting.append((fd, request))
-        known = self._ring.end(slot) if op == "end" else self._ring.signal(slot, int(request["number"]))
-        return self._tell(fd, {"id": request.get("id"), "known": known})
+        return self._waiting.append((fd, request))
 
     def _retire(self) -> None:
-        """Make way for a spawner of another version, and stay for the slots there are."""
+        """Make way for a spawner of another version, and stay for the slots there are: who asks about them finds us
+        beside our old place."""
         if not self._retired:
             self._retired = True
-            self._poll.unregister(self._listener)
-            os.unlink(record.spawner_socket(self._runtime))
-            self._listener.close()
+            os.rename(record.spawner_socket(self._runtime), record.elder_socket(self._runtime, os.getpid()))
             os.close(self._lock)
         for fd in list(self._daemons):
             self._hang_up(fd)
 
     def _answer_waiting(self) -> None:
-        """A "gone" is answered once the exit is on record, or all of it is over (or was never ours)."""
         waiting, self._waiting = self._waiting, []
         for fd, request in waiting:
-            slot = request["slot"]
-            state = self._ring.state(slot)
-            if slot in self._shims.values() or state == "running" or (state == "exited" != request["until"]):
+            answer = self._answer(request["slot"], request)
+            if answer is None:
                 self._waiting.append((fd, request))
             else:
-                self._tell(fd, {"id": request.get("id"), "state": state})
+                self._tell(fd, {"id": request.get("id"), **answer})
+
+    def _answer(self, slot: str, request: dict[str, Any]) -> dict[str, Any] | None:
+        """About a slot whose shim is dead; None as long as its warden has not seen that.
+
+        A "gone" is answered once the exit is on record, or all of it is over (or was never ours).
+        """
+        wardens = [pid for pid, name in self._shims.items() if name == slot]
+        if wardens:
+            os.kill(wardens[0], signal.SIGCONT)  # it might be stopped
+            return None
+        if request["op"] == "end":
+            return {"known": self._ring.end(slot)}
+        if request["op"] == "signal":
+            return {"known": self._ring.signal(slot, int(request["number"]))}
+        state = self._ring.state(slot)
+        return None if state == "running" or (state == "exited" != request["until"]) else {"state": state}
 
     # -- slots ------------------------------------------------------------------------------------------------------
 
     def _open(self, slot: str) -> dict[str, Any]:
         """The socket listens before the fork, so the answer can be used at once."""
-        try:
-            listener = _listen(record.slot_socket(self._runtime, slot))
-            pid = os.fork()
-        except OSError as error:
-            return {"error": error.strerror, "errno": error.errno}
-        if pid == 0:
-            self._become_slot(slot, listener)
-        listener.close()
-        self._shims[pid] = slot
-        return {"pid": pid}
+        for _ in range(_TRIES):
+            try:
+                listener = _listen(record.slot_socket(self._runtime, slot))
+            except OSError as error:
+                return {"error": error.strerror, "errno": error.errno}
+            group = cgroup.make(slot)
+            groups = () if group is None else (group,)
+            try:
+                pids = self._zygote.fork(slot, listener, groups)
+            except OSError as error:
+                if not isinstance(error, TimeoutError):  # else what may come of it removes its files itself, once idle
+                    self._unmake(slot)
+                return {"error": error.strerror, "errno": error.errno}
+            finally:
+                listener.close()
+                for fd in groups:
+                    os.close(fd)
+            if pids is not None:
+                self._shims[pids[0]] = slot
+                self._unmade.discard(slot)
+                return {"pid": pids[1]}
+            self._unmake(slot)
+        return {"error": f"it was killed {_TRIES} times", "errno": None}
 
-    def _become_slot(self, slot: str, listener: socket) -> None:
-        status = 1
-        try:
-            self._listener.close()
-            for daemon in self._daemons.values():
-                daemon.close()
-            os.close(self._wakeup)
-            self._ring.close()
-            shim.run(self._runtime, slot, listener, self._boot_id)
-            status = 0
-        finally:
-            if status:
-                sys.excepthook(*sys.exc_info())
-            os._exit(status)
+    def _unmake(self, slot: str) -> None:
+        """Nothing of it shall stay; its control group goes once those are collected who began it."""
+        record.remove_slot(self._runtime, slot)
+        if not cgroup.leave(slot):
+            self._unmade.add(slot)
+
+    def _let_go(self) -> None:
+        """In a fork: of all that is this process's alone."""
+        self._listener.close()
+        for daemon in self._daemons.values():
+            daemon.close()
+        os.close(self._wakeup)
+        self._ring.close()
 
     def _sweep(self) -> None:
         """Show the ring its orphans: never those of a shim that is dead already but not known to be."""
         while len(self._ring):
             children = set(tree.children())
             if not self._reap():
-                self._ring.sweep(children - self._shims.keys())
+                if not any(map(tree.has_ended, self._shims)):  # else its death is about to wake us
+                    self._ring.sweep(children - self._shims.keys() - {self._zygote.pid})
                 break
 
     def _reap(self) -> bool:
         """Collect what has ended; False if nothing had."""
-        ended: dict[int, tuple[int, Any]] = {}
-        fallen: list[str] = []
-        while (child := _wait()) is not None:
-            pid, status, usage = child
+        any_ended = False
+        while (child := orphans.collect()) is not None:
+            any_ended = True
+            pid, status, usage, ran = child
             slot = self._shims.pop(pid, None)
-            if slot is None:
-                ended[pid] = (status, usage)
-            elif status != 0:
-                fallen.append(slot)
-        # A leader falls to us at the very moment its shim ends, so the two are seen in one pass, in any order.
-        for slot in fallen:
-            self._ring.take_over(slot, ended)
-        for pid, (status, usage) in ended.items():
-            self._ring.reaped(pid, status, usage)
-        return bool(ended or fallen)
+            if pid == self._zygote.pid:
+                self._zygote.reaped()
+            elif slot is None:
+                self._ring.reaped(pid, status, usage, ran)
+            elif status != 0 or pid in self._bereft:
+                self._bereft.discard(pid)
+                self._succeed(pid, slot)
+            else:
+                cgroup.leave(slot)
+        if any_ended:
+            self._unmade = {slot for slot in self._unmade if not cgroup.leave(slot)}
+        return any_ended
 
-
-def _wait() -> tuple[int, int, Any] | None:
-    try:
-        pid, status, usage = os.wait4(-1, os.WNOHANG)
-    except ChildProcessError:
-        return None
-    return (pid, status, usage) if pid else None
+    def _succeed(self, pid: int, slot: str) -> None:
+        """Take over from a slot that was killed, once all of it is dead: the shim goes with its warden, but later."""
+        shims = [child for child in tree.children() if os.getsid(child) == pid]
+        tree.kill(shims)
+        self._bereft |= set(shims)
+        self._shims |= dict.fromkeys(shims, slot)
+        if slot not in self._shims.values():
+            self._ring.take_over(slot)
 
 
 def _listen(path: str) -> socket:
@@ -233,7 +270,10 @@ def main(runtime: str) -> int:
     except OSError as error:
         os.write(1, f"{error}\n".encode())
         return 1
-    os.write(1, b"ready\n")
+    try:  # noqa: SIM105  contextlib is not worth its pages in every slot
+        os.write(1, b"ready\n")
+    except BrokenPipeError:
+        pass  # the daemon has been killed meanwhile, and the next one will call
     os.dup2(0, 1)
     gc.collect()
     gc.freeze()

@@ -15,13 +15,24 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_PR_SET_CHILD_SUBREAPER = 36
-_libc = ctypes.CDLL(None, use_errno=True)
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+_prctl = ctypes.CDLL(None, use_errno=True).prctl
 
 
 def become_subreaper() -> None:
     """Orphans below this process become its children. A fork does not inherit this."""
-    if _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+    _set(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def die_with(parent: int) -> None:
+    """SIGKILL for this process when its parent dies, or has died meanwhile."""
+    _set(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _set(option: int, value: int) -> None:
+    if _prctl(option, value, 0, 0, 0) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), "prctl")
 
@@ -57,12 +68,43 @@ def _children_by_scan() -> list[int]:
 
 
 def _parent(pid: int) -> int | None:
+    fields = _stat(pid)
+    return int(fields[1]) if fields else None
+
+
+def has_ended(pid: int) -> bool:
+    """Whether a child's main thread has; others of it may not yet, and then it cannot be reaped."""
+    return _stat(pid)[:1] in ([], [b"Z"], [b"X"])
+
+
+def state_of(pid: int) -> str:
+    """As in ps(1): D is uninterruptible sleep, which no signal ends."""
+    return (_stat(pid)[:1] or [b"X"])[0].decode()
+
+
+def name_of(pid: int) -> str:
+    """What the kernel calls it."""
+    with open(f"/proc/{pid}/comm", "rb") as file:
+        return file.read().decode(errors="replace").strip()
+
+
+def keeps(pid: int) -> bool:
+    """Whether a child wants to stay when its run is over, and says so in its environment."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            return b"\0JOBKEEP_KEEP=1\0" in b"\0" + file.read() + b"\0"
+    except OSError:  # it has ended, or shows nothing
+        return False
+
+
+def _stat(pid: int) -> list[bytes]:
+    """State, parent and the rest of what the kernel says of a process; nothing if there is none."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             stat = file.read()
     except (FileNotFoundError, ProcessLookupError):
-        return None
-    return int(stat[stat.rindex(b")") + 2 :].split(None, 2)[1])
+        return []
+    return stat[stat.rindex(b")") + 2 :].split(None, 2)
 
 
 def terminate(pids: Iterable[int]) -> None:
