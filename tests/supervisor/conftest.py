@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.abc
 import anyio.lowlevel
 import pytest
 import trio.testing
 
-from fakes.runner import FakeClock, FakeRunner
+from fakes.runner import BOOT, FakeClock, FakeProcesses, FakeRunner, NoStragglers
 from jobkeep.protocol.jobs import JobSpec
 from jobkeepd.core.model import Entry, Job, Peer
+from jobkeepd.runner.spool import Spool
 from jobkeepd.store.changes import NewJob, Submitted
 from jobkeepd.store.memory import MemoryStore
 from jobkeepd.supervisor.feed import Feed
@@ -27,26 +30,46 @@ ME = Peer(1000, 1000, 42)
 class Stage:
     """Everything a test of the supervisor touches."""
 
-    def __init__(self, store: MemoryStore, runner: FakeRunner, supervisor: Supervisor) -> None:
+    def __init__(
+        self,
+        store: MemoryStore,
+        runner: FakeRunner,
+        supervisor: Supervisor,
+        processes: FakeProcesses,
+        workshop: Workshop,
+        feed: Feed,
+        group: anyio.abc.TaskGroup,
+    ) -> None:
+        self.feed = feed
+        self.group = group
+        self.workshop = workshop
+        self.processes = processes
         self.store = store
         self.runner = runner
         self.supervisor = supervisor
         self._ids = (f"job{number:05d}x" for number in itertools.count(1))
+        self._change = anyio.Event()
+
+    def changed(self) -> None:
+        """Something was committed."""
+        self._change.set()
+        self._change = anyio.Event()
 
     async def submit(self, count: int = 1, **spec: Any) -> list[str]:
         """`count` jobs of the same kind."""
         wanted = JobSpec(**({"command": ["true"]} | spec))
         jobs = tuple(NewJob(next(self._ids), wanted, None) for _ in range(count))
-        answer = self.supervisor.submit(jobs, (), ME, request=None, digest="", on_conflict="reject")
+        answer = self.supervisor.submit(jobs, (), ME, request=None, digest="", on_conflict=None)
         submitted = await answer.wait()
         assert isinstance(submitted, Submitted)
         return list(submitted.ids)
 
     async def until(self, job: str, *states: str) -> Job:
-        """The job, once it is in one of `states`; virtual time passes."""
+        """The job, once it is in one of `states`; virtual time passes, from one commit to the next."""
         with anyio.fail_after(600):
             while (found := await self.store.get(job)).state not in states:
-                await anyio.sleep(0.01)
+                await self._change.wait()
+                await anyio.sleep(0.01)  # and what follows from it at once
         return found
 
     async def kinds(self, job: str) -> list[str]:
@@ -59,35 +82,42 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
 
 
 @pytest.fixture
-async def stage() -> AsyncIterator[Stage]:
+async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
     failures: list[Exception] = []
-    heard: list[Supervisor] = []
+    stages: list[Stage] = []
 
     def on_entries(entries: list[Entry]) -> None:
-        for supervisor in heard:
-            supervisor.on_entries(entries)
+        for stage in stages:
+            stage.supervisor.on_entries(entries)
+            stage.changed()
 
     store = MemoryStore(on_entries, failures.append)
     runner = FakeRunner()
     clock = FakeClock()
     cookies = itertools.count(1)
+    processes = FakeProcesses()
     workshop = Workshop(
         store=store,
         runner=runner,
         clock=clock,
         settings=JobSettings(),
         environments=Environments(store),
+        spool=Spool(str(tmp_path)),
+        stragglers=NoStragglers(),  # type: ignore[arg-type]
         cookie=lambda: f"cookie{next(cookies)}",
         jitter=lambda: 0.0,
         default_python="/usr/bin/python3",
         default_cwd="/",
+        boot_id=BOOT,
     )
     async with anyio.create_task_group() as group:
-        queues = {"default": QueueSettings(limit=2), "single": QueueSettings(limit=1)}
-        supervisor = Supervisor(workshop, queues, Feed(), group)
-        heard.append(supervisor)
+        limits = {"default": 2, "single": 1, "sessions": 10}
+        queues = {name: QueueSettings(limit=limit) for name, limit in limits.items()}
+        feed = Feed()
+        supervisor = Supervisor(workshop, processes, queues, feed, group)
+        stages.append(Stage(store, runner, supervisor, processes, workshop, feed, group))
         supervisor.start()
-        yield Stage(store, runner, supervisor)
+        yield stages[0]
         group.cancel_scope.cancel()
     await store.aclose()
     assert not failures

@@ -7,7 +7,7 @@ from msgspec import json
 
 from jobkeep.protocol.jobs import JobSpec
 from jobkeepd.store.changes import NewJob, SubmitJobs
-from jobkeepd.supervisor.workshop import Environments
+from jobkeepd.supervisor.workshop import Environments, Given
 
 from .conftest import ME, Stage
 
@@ -22,5 +22,5 @@ async def test_what_belongs_to_the_submitter_alone_is_not_inherited(stage: Stage
         SubmitJobs(jobs=(job,), environments=(("hash", json.encode(given)),), by=ME, at=1.0)
     )
     environments = Environments(stage.store)
-    assert await environments.get("hash") == {"PATH": "/bin"}
+    assert await environments.get("hash") == Given({"PATH": "/bin"})
     assert await environments.get("hash") is await environments.get("hash")

@@ -12,7 +12,7 @@ from jobkeep.protocol.vocabulary import ENDED_STATES
 from jobkeepd.core.ending import NeverSent
 from jobkeepd.core.model import Job
 from jobkeepd.errors import StorageFull
-from jobkeepd.store.changes import ClaimRun, RequestStop
+from jobkeepd.store.changes import ClaimRun, RequestStop, RevokeClaim
 from jobkeepd.supervisor.attempt import Attempt
 from jobkeepd.supervisor.places import Place
 from jobkeepd.supervisor.window import SIZE, Window
@@ -50,6 +50,28 @@ async def test_a_full_disk_delays_a_start_and_ends_nothing(stage: Stage, monkeyp
     assert refused == 3
 
 
+async def test_a_claim_that_cannot_be_revoked_for_want_of_room_does_not_hold_up_a_stop(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of it was sent: the next daemon sees that for itself."""
+    honest = stage.store.apply
+
+    async def full(change: Any) -> Any:
+        if isinstance(change, RevokeClaim):
+            await anyio.sleep_forever()
+        return await honest(change)
+
+    monkeypatch.setattr(stage.store, "apply", full)
+    stage.runner.duration = 1e6
+    running, ahead = (await stage.submit(queue="single") + await stage.submit(queue="single"))[:2]
+    await stage.until(running, "running")
+    while (await stage.store.get(ahead)).run is None:
+        await anyio.sleep(0.1)
+    with anyio.fail_after(60):
+        await stage.supervisor.stop()
+    assert stage.runner.started == [running]
+
+
 async def test_a_bug_that_meets_one_job_leaves_the_others_alone(stage: Stage) -> None:
     """Its task ends with a line in the log; the queue goes on."""
     stage.runner.end = lambda *args: 1 / 0  # type: ignore[assignment, method-assign]
@@ -69,6 +91,35 @@ async def test_a_start_that_never_arrives_is_sent_again_more_and_more_slowly(sta
     (job,) = await stage.submit()
     await anyio.sleep(60)
     assert 5 < stage.runner.started.count(job) < 20
+
+
+async def test_a_job_whose_run_nobody_follows_yet_is_not_claimed_again_and_again(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is queued until its start is known of, and whoever picks it is refused: that must not become a busy loop."""
+    refused: list[object] = []
+    honest, acquire = stage.store.apply, stage.runner.acquire
+
+    async def counted(change: Any) -> Any:
+        answer = await honest(change)
+        refused.extend([change] if isinstance(change, ClaimRun) and answer is None else [])
+        if len(refused) > 10:
+            await anyio.sleep(3600)  # or time would stand still for ever
+        return answer
+
+    async def overtaken(*args: Any) -> Any:
+        if not refused:
+            moment = stage.workshop.moment()
+            claim = ClaimRun(job=id, seat="another", epoch=1, cookie="c", at=1.0, now=moment, ttl_s=60.0)
+            assert await honest(claim) is not None
+        return await acquire(*args)
+
+    monkeypatch.setattr(stage.store, "apply", counted)
+    monkeypatch.setattr(stage.runner, "acquire", overtaken)
+    (id,) = await stage.submit()
+    await anyio.sleep(60)
+    assert len(refused) == 1
+    assert stage.runner.started == []
 
 
 async def test_an_adopted_job_that_was_being_cancelled_is_cancelled(stage: Stage) -> None:

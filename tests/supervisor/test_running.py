@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+from msgspec import Raw, json
 
 from fakes.runner import FakeClock
 from jobkeep.protocol.vocabulary import ENDED_STATES
-from jobkeepd.core.ending import Finished, Gone, NeverSent
+from jobkeep.protocol.worker import CheckpointParameters, FinishParameters
+from jobkeepd.core.ending import Finished, Gone, NeverSent, RunEnd, WorkerDied
+from jobkeepd.core.model import Exit
 from jobkeepd.errors import StartFailed
+from jobkeepd.runner.base import Launch
+from jobkeepd.supervisor.job_task import JobTask
 
 from .conftest import ME, Stage
 
@@ -34,9 +41,7 @@ async def test_a_queue_never_runs_more_than_its_limit(stage: Stage) -> None:
     assert sorted(stage.runner.started) == sorted(jobs)
 
 
-async def test_a_backlog_larger_than_the_window_runs_once_each(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_backlog_larger_than_the_window_runs_once_each(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is read on from the store while claims are on their way is not started a second time."""
     honest = stage.store.apply
 
@@ -73,6 +78,20 @@ async def test_seats_are_reused_and_the_next_job_is_claimed_before_one_is_free(s
     assert [job.run.state if job.run else None for job in ahead] == ["starting", "starting"]
     await stage.supervisor.wait(jobs, any=False, timeout=100)
     assert len(stage.runner.seats) == 2
+
+
+async def test_nobody_is_kept_by_a_run_that_lasts_while_another_seat_gets_free(stage: Stage) -> None:
+    """Whoever was claimed ahead of its end is queued again, in its place: the free seat is its own."""
+    stage.runner.duration = 1000.0
+    (lasting,) = await stage.submit()
+    await stage.until(lasting, "running")
+    stage.runner.duration = 3.0
+    jobs = await stage.submit(5)
+    await stage.until(jobs[0], "running")
+    assert [bool((await stage.store.get(job)).run) for job in jobs] == [True, True, True, False, False]
+    await stage.supervisor.wait(jobs, any=False, timeout=100)
+    assert stage.runner.started == [lasting, *jobs]
+    assert anyio.current_time() < 5 * 3.0 + 1.0
 
 
 async def test_a_job_that_was_claimed_ahead_can_be_cancelled_and_never_runs(stage: Stage) -> None:
@@ -118,6 +137,59 @@ async def test_a_job_without_a_seat_fails_with_the_reason(stage: Stage) -> None:
     assert "No module named jobkeep" in (ended.run.reason or "" if ended.run else "")
 
 
+@pytest.mark.parametrize(("kills", "state"), [(4, "succeeded"), (5, "failed")])
+async def test_a_worker_that_is_killed_while_it_starts_is_not_at_once_the_failure_of_its_job(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, kills: int, state: str
+) -> None:
+    """Nothing of the job ran, and another worker may live; but not for ever."""
+    honest = stage.runner.acquire
+    killed = iter([StartFailed("killed", "worker of /p did not start: it was killed")] * kills)
+
+    async def acquire(*wanted: Any) -> Any:
+        if (failed := next(killed, None)) is not None:
+            raise failed
+        return await honest(*wanted)
+
+    monkeypatch.setattr(stage.runner, "acquire", acquire)
+    (job,) = await stage.submit()
+    ended = await stage.until(job, *ENDED_STATES)
+    assert (ended.state, ended.attempts) == (state, 0)
+    assert (ended.run.number if ended.run else 0) == 1
+
+
+async def test_what_a_dead_worker_could_not_say_is_found_in_the_spool(stage: Stage, tmp_path: Path) -> None:
+    """It was cut off from us and has ended its run: that counts, and not that it was killed afterwards."""
+
+    def die(launch: Launch, *_: object) -> RunEnd:
+        run, fence = launch.job.ref.id, launch.job.ref.fence
+        checkpoint = CheckpointParameters(run=run, fence=fence, seq=7, done=3)
+        finish = FinishParameters(run=run, fence=fence, outcome="succeeded", result=Raw(b"[3]"))
+        (tmp_path / f"{run}.checkpoint").write_bytes(json.encode(checkpoint))
+        (tmp_path / f"{run}.finish").write_bytes(json.encode(finish))
+        return WorkerDied(Exit(9, 1.0))
+
+    stage.runner.end = die  # type: ignore[method-assign]
+    (job,) = await stage.submit(command=None, function="m:f")
+    ended = await stage.until(job, *ENDED_STATES)
+    assert (ended.state, ended.checkpoint_seq, ended.progress.done) == ("succeeded", 7, 3)
+    assert bytes(await stage.store.result(job) or b"") == b"[3]"
+    assert os.listdir(tmp_path) == []
+
+
+async def test_the_last_words_of_another_run_are_not_its_own(stage: Stage, tmp_path: Path) -> None:
+    """The fence tells."""
+
+    def die(launch: Launch, *_: object) -> RunEnd:
+        run = launch.job.ref.id
+        finish = FinishParameters(run=run, fence=launch.job.ref.fence + 1, outcome="succeeded")
+        (tmp_path / f"{run}.finish").write_bytes(json.encode(finish))
+        return WorkerDied(Exit(9, 1.0))
+
+    stage.runner.end = die  # type: ignore[method-assign]
+    (job,) = await stage.submit(command=None, function="m:f")
+    assert (await stage.until(job, *ENDED_STATES)).state == "failed"
+
+
 async def test_a_host_that_cannot_fork_is_asked_again_later(stage: Stage) -> None:
     """No slot now is no verdict on the job."""
     stage.runner.refuse = StartFailed("slot", "cannot fork")
@@ -144,3 +216,28 @@ async def test_a_lost_run_fails_and_is_called_lost(stage: Stage) -> None:
     (job,) = await stage.submit()
     ended = await stage.until(job, *ENDED_STATES)
     assert (ended.state, ended.outcome) == ("failed", "lost")
+
+
+async def test_a_job_whose_task_is_not_over_is_not_picked_again(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its start did not arrive, and before it is sent again all that is queued is read anew: it has one task."""
+    ends = iter([NeverSent(1.0)])
+    stage.runner.end = lambda *args: next(ends, Finished("succeeded", 1.0))  # type: ignore[method-assign]
+    claims: list[str] = []
+    claim = JobTask._claim
+
+    async def counted(self: JobTask) -> bool:
+        claims.append(self.job.id)
+        return await claim(self)
+
+    monkeypatch.setattr(JobTask, "_claim", counted)
+    (job,) = await stage.submit()
+    await stage.until(job, "running")
+    stage.runner.duration = 60.0
+    await stage.until(job, "queued")
+    dispatcher = stage.supervisor.dispatcher
+    for _ in range(100):
+        dispatcher.reread()
+        await anyio.sleep(0.01)
+    assert (await stage.store.get(job)).state == "running"
+    assert claims == [job, job]
+    assert job in dispatcher.tasks

@@ -5,7 +5,9 @@ from __future__ import annotations
 import anyio
 import pytest
 
+from fakes.runner import BOOT, FakeSeat
 from jobkeep.protocol.vocabulary import ENDED_STATES
+from jobkeepd.core.ending import NeverSent
 from jobkeepd.errors import IllegalTransition
 
 from .conftest import ME, Stage
@@ -28,7 +30,14 @@ async def test_cancel_asks_a_running_job_and_waits_for_its_end(stage: Stage) -> 
     assert (await stage.supervisor.cancel(job, ME, force=False, reason="enough")).state == "cancelling"
     ended = await stage.until(job, *ENDED_STATES)
     assert (ended.state, stage.runner.seats[0].heard) == ("cancelled", ["ask"])
-    assert await stage.kinds(job) == ["submitted", "started", "cancel_requested", "ended", "cancelled"]
+    kinds = ["submitted", "started", "cancel_requested", "signalled", "ended", "cancelled"]
+    assert await stage.kinds(job) == kinds
+    said = (await stage.store.history(job))[3]
+    assert (said.by, said.run) == (ME, 1)
+    assert said.data == {
+        "signal": "SIGTERM", "pid": 4711, "boot_id": BOOT, "start_ticks": 7, "pidfd_inode": 9, "scope": "group",
+        "command": "true", "evidence": ["record", "slot"], "reason": "the job was cancelled: enough",
+    }  # fmt: skip
 
 
 async def test_a_deaf_command_is_killed_after_one_grace(stage: Stage) -> None:
@@ -51,6 +60,23 @@ async def test_a_deaf_function_is_terminated_and_then_killed(stage: Stage) -> No
     await stage.until(job, "cancelled")
     assert stage.runner.seats[0].heard == ["ask", "terminate", "kill"]
     assert 6.0 <= anyio.current_time() - began < 6.5
+
+
+async def test_a_cancellation_of_a_start_that_never_arrives_ends_the_job(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The seat is lost after the job was cancelled and before its start was heard of."""
+
+    async def lose(*_: object) -> NeverSent:
+        await anyio.sleep(5)
+        return NeverSent(1.0)
+
+    monkeypatch.setattr(FakeSeat, "run", lose)
+    (job,) = await stage.submit()
+    await anyio.sleep(1)
+    assert (await stage.supervisor.cancel(job, ME, force=False, reason=None)).state == "queued"
+    with anyio.fail_after(60):
+        assert (await stage.until(job, *ENDED_STATES)).state == "cancelled"
 
 
 async def test_force_skips_every_step(stage: Stage) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
@@ -10,9 +11,11 @@ import anyio.abc
 import structlog
 
 from jobkeepd.core.model import Job
-from jobkeepd.errors import StartFailed, StorageFailed, StoreError
+from jobkeepd.errors import StartFailed, StorageFailed, StoreError, UnknownJob
+from jobkeepd.store.run_steps import has_open_run
 from jobkeepd.supervisor.job_task import JobTask
 from jobkeepd.supervisor.lane import Lane, Pick
+from jobkeepd.supervisor.leaving import Leaving
 from jobkeepd.supervisor.places import Place
 from jobkeepd.supervisor.settings import QueueSettings
 from jobkeepd.supervisor.workshop import Workshop
@@ -21,6 +24,8 @@ log = structlog.get_logger()
 
 # When the host cannot fork, waiting helps and hurrying does not.
 NO_SLOT_PAUSE = 1.0
+# Whoever kills a worker that is still to begin, such as the kernel out of memory, may do so each time.
+KILLED_STARTS = 5
 # A start that never arrives is sent again, more and more slowly: it may be the seat, or the whole host.
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 10.0
 
@@ -30,24 +35,32 @@ class Dispatcher:
 
     def __init__(
         self, workshop: Workshop, queues: Mapping[str, QueueSettings], group: anyio.abc.TaskGroup,
-        on_requeued: Callable[[Job], None],
+        on_requeued: Callable[[Job], None], on_adopted: Callable[[JobTask], None],
     ) -> None:  # fmt: skip
         self.tasks: dict[str, JobTask] = {}
+        self.broken: dict[str, JobTask] = {}  # whose runs nobody follows: recovery's business
+        self.unsettled: set[str] = set()  # what an earlier daemon has left, until it is known how it ended
         self._owned: set[str] = set()  # from being picked on, also before there is a task
+        self.leaving = Leaving(lambda job: job in self._owned or job in self.unsettled)
         self._unsent: dict[str, int] = {}  # how often in a row a job's start did not arrive
-        self.lanes = {name: Lane(name, queue.limit, workshop, self.poke) for name, queue in queues.items()}
-        self.draining = False
+        self._killed: dict[str, int] = {}  # how often in a row the worker meant for a job was killed while it started
+        self.lanes = {name: Lane(name, queue.limit, workshop, self.poke, self._owned) for name, queue in queues.items()}
+        self.draining = False  # nothing is started
         self._workshop = workshop
         self._group = group
         self._on_requeued = on_requeued
+        self._on_adopted = on_adopted
         self._poked = False
         self._bell: anyio.Event | None = None  # while nothing was to do
 
-    def keep_lane(self, queue: str) -> None:
-        """A queue that is configured no more but still has jobs: they run one by one, rather than never."""
+    def keep_lane(self, queue: str, limit: int | None = None) -> None:
+        """Of a queue that has none. Without a limit it is configured no more but still has jobs: they run one by one,
+        rather than never.
+        """
         if queue not in self.lanes:
-            log.warning("queue_not_configured", queue=queue)
-            self.lanes[queue] = Lane(queue, 1, self._workshop, self.poke)
+            if limit is None:
+                log.warning("queue_not_configured", queue=queue)
+            self.lanes[queue] = Lane(queue, limit or 1, self._workshop, self.poke, self._owned)
 
     def poke(self) -> None:
         self._poked = True
@@ -55,20 +68,69 @@ class Dispatcher:
             self._bell.set()
 
     def offer(self, job: Job) -> None:
-        """A job has become queued. One that is ours is looked at again when its task is over."""
+        """A job has become queued. One that is ours is looked at again when its task is over.
+
+        One with an open run is queued by name alone: until it is known how that ended, each claim would be refused.
+        """
         lane = self.lanes.get(job.spec.queue)
-        if lane is not None and job.id not in self._owned:
+        waits = job.state == "queued" and job.blocked is None and not has_open_run(job)
+        if lane is not None and waits and job.id not in self._owned:
             lane.window.offer(job)
-            self.poke()
+            if lane.has_room:
+                self.poke()
+
+    def rejoin_broken(self, job: Job) -> bool:
+        """Follow the run of a task that broke; False where its seat is not known."""
+        task = self.broken.pop(job.id, None)
+        if task is None or task.place is None:
+            return False
+        self.adopt(job, Place(task.place.seat, self._workshop.clock.monotonic()), behind=False)
+        return True
+
+    def reread(self) -> None:
+        """Look on disk for what is queued: nobody may wait because a word was lost."""
+        for lane in self.lanes.values():
+            lane.window.miss()
+        self.poke()
+
+    def hold_all(self) -> list[JobTask]:
+        """Start nothing more, and take back what was not sent: the jobs whose claims are being revoked now."""
+        self.draining = True
+        return self.hold()
+
+    def hold(self, queue: str | None = None) -> list[JobTask]:
+        """Take back what was not sent: of one queue, or of all."""
+        tasks = [task for task in self.tasks.values() if queue in (None, task.job.spec.queue)]
+        return [task for task in tasks if not task.is_withdrawn and task.withdraw()]
+
+    def release(self) -> None:
+        """Start jobs again."""
+        self.draining = False
+        self.poke()
 
     async def keep_dispatching(self) -> None:
         while True:
+            patience = self._recall()
             if not self._poked:
                 self._bell = anyio.Event()
-                await self._bell.wait()
+                with anyio.move_on_after(patience):
+                    await self._bell.wait()
                 self._bell = None
             self._poked = False
             await self.dispatch_once()
+
+    def _recall(self) -> float:
+        """Queue those again who wait behind a run that lasts: seats that get free are theirs, in their order. Seconds
+        until there may be more of them.
+        """
+        now, soonest = self._workshop.clock.monotonic(), math.inf
+        for lane in self.lanes.values():
+            jobs, then = lane.impatient(now)
+            soonest = min(soonest, then)
+            for job in jobs:
+                if (task := self.tasks.get(job)) is not None:
+                    task.withdraw()
+        return soonest
 
     async def dispatch_once(self) -> None:
         for lane in self.lanes.values():
@@ -83,9 +145,15 @@ class Dispatcher:
         turn = place.wait_behind(job.id) if behind else None
         if not behind:
             lane.adopted(job.id, place)
-        task = JobTask(job, place, turn, lane, self._workshop)
+        task = JobTask(job, place, turn, lane, self._workshop, adopted=True)
         self.tasks[job.id] = task
         self._spawn(lane, job.id, task.rejoin)
+
+        self._on_adopted(task)
+
+    def returned(self, job: Job) -> None:
+        """Its run has ended before it could be adopted: it may be queued now."""
+        self._on_requeued(job)
 
     def _spawn(self, lane: Lane, job: str, work: Callable[[], Awaitable[object]]) -> None:
         self._owned.add(job)
@@ -104,10 +172,17 @@ class Dispatcher:
         except Exception as error:
             log.error("job_task_failed", job=job, exc_info=error)
             lane.abandoned(job, self.tasks.get(job))
-        self.tasks.pop(job, None)
+            if (broken := self.tasks.get(job)) is not None:
+                self.broken[job] = broken
+        task = self.tasks.pop(job, None)
+        if task is not None:
+            task.close()
         self._owned.discard(job)
+        self.leaving.let_go(job)
         try:
             self._on_requeued(await self._workshop.store.get(job))
+        except UnknownJob:
+            pass  # it has ended, and was removed since
         except StoreError as error:
             log.warning("job_not_requeued", job=job, error=str(error))
 
@@ -119,32 +194,38 @@ class Dispatcher:
         await anyio.sleep(min(FIRST_PAUSE * 2**count, LONGEST_PAUSE))
 
     async def _start(self, lane: Lane, pick: Pick) -> None:
-        if pick.place is not None:
-            await self._drive(JobTask(pick.job, pick.place, pick.turn, lane, self._workshop))
+        if self.draining or lane.is_paused:  # since it was picked
+            lane.unpicked(pick)
             return
+        place = pick.place or await self._take_seat(lane, pick)
+        if place is not None:
+            task = self.tasks[pick.job.id] = JobTask(pick.job, place, pick.turn, lane, self._workshop)
+            await task.drive()
+
+    async def _take_seat(self, lane: Lane, pick: Pick) -> Place | None:
         try:
-            environment = await self._workshop.environments.get(pick.need.environment)
-            seat = await self._workshop.runner.acquire(pick.need, environment)
+            given = await self._workshop.given(pick.job, pick.need.environment)
+            seat = await self._workshop.runner.acquire(pick.need, given.variables)
         except StartFailed as failed:
             await self._no_seat(lane, pick, failed)
-            return
-        if self.draining:  # by now
+            return None
+        if self.draining or lane.is_paused:  # by now
             self._workshop.runner.release(seat)
-            lane.unseated(pick.job.id)
-            return
+            lane.unpicked(pick)
+            return None
+        self._killed.pop(pick.job.id, None)
         place = Place(seat, self._workshop.clock.monotonic())
         lane.seated(pick.job.id, place)
-        await self._drive(JobTask(pick.job, place, None, lane, self._workshop))
-
-    async def _drive(self, task: JobTask) -> None:
-        self.tasks[task.job.id] = task
-        await task.drive()
+        return place
 
     async def _no_seat(self, lane: Lane, pick: Pick, failed: StartFailed) -> None:
         log.warning("no_seat", job=pick.job.id, queue=lane.name, stage=failed.stage, reason=str(failed))
         if failed.stage == "slot":
             await anyio.sleep(NO_SLOT_PAUSE)
+        elif failed.stage == "killed" and self._killed.get(pick.job.id, 1) < KILLED_STARTS:
+            self._killed[pick.job.id] = self._killed.get(pick.job.id, 1) + 1
         else:
+            self._killed.pop(pick.job.id, None)
             task = self.tasks[pick.job.id] = JobTask(pick.job, None, None, lane, self._workshop)
             await task.fail_start(str(failed))
         lane.unseated(pick.job.id)

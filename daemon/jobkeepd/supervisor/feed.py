@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from jobkeepd.core.model import Entry
+
+CAPACITY: Final = 1024
 
 
 class Subscription:
     """What one watcher has not read yet. `wake` is called when there is something new."""
 
-    def __init__(self, wake: Callable[[], None], capacity: int) -> None:
+    def __init__(self, wake: Callable[[], None], capacity: int | None) -> None:
         self._entries: deque[Entry] = deque()
         self._wake = wake
         self._capacity = capacity
@@ -20,7 +23,7 @@ class Subscription:
     def push(self, entries: Sequence[Entry]) -> None:
         if self.overflowed:
             return
-        if len(self._entries) + len(entries) > self._capacity:
+        if self._capacity is not None and len(self._entries) + len(entries) > self._capacity:
             self.overflowed = True
             self._entries.clear()
         else:
@@ -36,16 +39,16 @@ class Subscription:
 class Feed:
     """Publishes journal entries, in order, after their commit."""
 
-    def __init__(self, capacity: int = 1024) -> None:
-        self._capacity = capacity
+    def __init__(self) -> None:
         self._subscriptions: set[Subscription] = set()
 
     def publish(self, entries: Sequence[Entry]) -> None:
         for subscription in tuple(self._subscriptions):
             subscription.push(entries)
 
-    def subscribe(self, wake: Callable[[], None]) -> Subscription:
-        subscription = Subscription(wake, self._capacity)
+    def subscribe(self, wake: Callable[[], None], capacity: int | None = CAPACITY) -> Subscription:
+        """`capacity`: how many entries are kept for one who does not take them; None for one who always does."""
+        subscription = Subscription(wake, capacity)
         self._subscriptions.add(subscription)
         return subscription
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 from jobkeepd.core.admission import Behind, depth_behind
 from jobkeepd.latch import Latch
 from jobkeepd.runner.base import Seat
+
+# Seconds after which nobody waits behind a run any more: there is next to nothing to gain, and other seats get free.
+LASTING = 1.5
 
 
 class Turn(Latch[bool]):
@@ -31,10 +35,19 @@ class Place:
         self._pace: float | None = None  # seconds of a run, a moving average
         self._depth = depth_behind(None)
 
-    @property
-    def room(self) -> int:
+    def room(self, now: float) -> int:
         """How many more may wait here."""
-        return self._depth - len(self._waiting)
+        good = self.seat.usable and self.patience(now) > 0
+        return self._depth - len(self._waiting) if good else 0
+
+    def patience(self, now: float) -> float:
+        """Seconds for which one may still wait here."""
+        return self._since + LASTING - now
+
+    @property
+    def waiting(self) -> Sequence[Turn]:
+        """Who does, in order."""
+        return self._waiting
 
     @property
     def behind(self) -> Behind:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 
+from msgspec import Raw
 from msgspec.structs import replace
 
 from jobkeep.protocol import worker as wire
 from jobkeep.protocol.jobs import Progress
-from jobkeepd.core.model import Job, Peer, RunRef
-from jobkeepd.errors import StaleToken, UnknownJob, UnknownWorker
+from jobkeepd.core.liveness import Signs
+from jobkeepd.core.model import Job, Peer
+from jobkeepd.errors import StaleToken, UnknownJob, UnknownStep, UnknownWorker
 from jobkeepd.latch import Latch
-from jobkeepd.runner.base import Signs
+from jobkeepd.runner.current import Current
 from jobkeepd.runner.surroundings import Surroundings
-from jobkeepd.runner.worker_seat import Current, WorkerSeat
+from jobkeepd.runner.worker_seat import WorkerSeat
 from jobkeepd.store.base import Store
 from jobkeepd.store.changes import SaveCheckpoint
+from jobkeepd.supervisor.words import run_ref, save_checkpoint, save_step
 
 
 class Attachment:
@@ -48,16 +51,14 @@ class Reports:
 
     def beat(self, report: wire.BeatParameters) -> None:
         signs = self._find(report.run, report.fence)[1].signs
-        signs.beat_at = self._surroundings.clock.monotonic()
-        signs.ticks = report.ticks
+        signs.beat(report.ticks, self._surroundings.clock.monotonic())
 
     def progress(self, report: wire.ProgressParameters) -> None:
         signs = self._find(report.run, report.fence)[1].signs
         before = signs.progress
         tallies = before.tallies if report.tallies is None else report.tallies
-        self._moved(
-            signs, Progress(report.done, report.total, report.note, tallies, before.failed_items), unsaved=True
-        )
+        progress = Progress(report.done, report.total, report.note, tallies, before.failed_items)
+        signs.tell(progress, self._surroundings.clock.monotonic())
 
     def checkpoint(self, report: wire.CheckpointParameters) -> Awaitable[None]:
         signs = self._find(report.run, report.fence)[1].signs
@@ -65,7 +66,7 @@ class Reports:
         # how many items are on record only the store knows
         failed_items = signs.progress.failed_items
         progress = Progress(report.done, report.total, report.note, report.tallies, failed_items)
-        self._moved(signs, progress, unsaved=False)
+        signs.reach(report.seq, progress, self._surroundings.clock.monotonic())
         return self._save(change, signs)
 
     async def _save(self, change: SaveCheckpoint, signs: Signs) -> None:
@@ -73,6 +74,11 @@ class Reports:
         job = self._store.cached(change.run.job)
         if job is not None and signs.progress.failed_items != job.progress.failed_items:
             signs.progress = replace(signs.progress, failed_items=job.progress.failed_items)
+
+    def save_step(self, report: wire.SaveStepParameters) -> Awaitable[None]:
+        signs = self._find(report.run, report.fence)[1].signs
+        signs.beat_at = signs.moved_at = self._surroundings.clock.monotonic()
+        return self._store.apply(save_step(report, self._surroundings.clock.now()))
 
     def finish(self, report: wire.FinishParameters) -> Latch[None] | Awaitable[None]:
         try:
@@ -87,6 +93,14 @@ class Reports:
         items = await self._store.failed_items(job, report.after, report.limit)
         return [wire.ItemKey(item.batch, item.key) for item in items]
 
+    async def step_result(self, report: wire.StepResultParameters) -> Raw:
+        self._find(report.run, report.fence)
+        job = report.run.partition(".")[0]
+        result = await self._store.step_result(job, report.ordinal)
+        if result is None:
+            raise UnknownStep(job, report.ordinal)
+        return result
+
     async def _already_ended(self, report: wire.FinishParameters) -> None:
         """A worker repeats itself when it did not hear our answer: what is on record already is done."""
         ref = run_ref(report.run, report.fence)
@@ -99,39 +113,9 @@ class Reports:
                 return
         raise StaleToken(report.run)
 
-    def _moved(self, signs: Signs, progress: Progress, *, unsaved: bool) -> None:
-        now = self._surroundings.clock.monotonic()
-        if progress != signs.progress:
-            signs.moved_at = now
-            signs.unsaved = unsaved
-        signs.progress = progress
-        signs.beat_at = now
-
     def _find(self, run: str, fence: int) -> tuple[WorkerSeat, Current]:
         for seat in self._seats.values():
             current = seat.currents.get(run)
-            if current is not None and current.ref.fence == fence:
+            if current is not None and current.ref.fence == fence and not current.fenced:
                 return seat, current
         raise StaleToken(run)
-
-
-def run_ref(run: str, fence: int) -> RunRef:
-    job, _, number = run.partition(".")
-    return RunRef(job, int(number), fence)
-
-
-def save_checkpoint(report: wire.CheckpointParameters, at: float) -> SaveCheckpoint:
-    return SaveCheckpoint(
-        run=run_ref(report.run, report.fence),
-        seq=report.seq,
-        cursor=report.cursor,
-        state=report.state,
-        done=report.done,
-        total=report.total,
-        note=report.note,
-        tallies=report.tallies,
-        failed=tuple(report.failed),
-        resolved=tuple(report.resolved),
-        at=at,
-    )
-

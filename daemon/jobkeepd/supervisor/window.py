@@ -11,12 +11,12 @@ from jobkeepd.store.base import Store
 SIZE = 512
 
 
-def _order(job: Job) -> tuple[int, int]:
-    return (-job.spec.priority, job.seq)
+def _order(job: Job) -> tuple[float, int]:
+    return (job.turn_at, job.seq)
 
 
 class Window:
-    """Sorted by priority, then age. `complete` when the disk holds no further queued job."""
+    """Sorted by turns. `complete` when the disk holds no further queued job."""
 
     def __init__(self, queue: str) -> None:
         self._queue = queue
@@ -54,12 +54,12 @@ class Window:
     def low(self) -> bool:
         return not self._complete and len(self._jobs) < SIZE // 4
 
-    async def fill(self, store: Store, taken: Collection[str]) -> None:
-        """Read on from disk. `taken` are jobs that are being started, and may not be claimed in the store yet."""
+    async def fill(self, store: Store, owned: Collection[str]) -> None:
+        """Read on from disk. `owned` are jobs that have a task already, whatever the store says of them."""
         self._missed = False
-        found = await store.queued(self._queue, SIZE, [*taken, *self._ids])
+        found = await store.queued(self._queue, SIZE, [*owned, *self._ids])
         for job in found:
-            if job.id not in self._ids and job.id not in taken:
+            if job.id not in self._ids and job.id not in owned:
                 self._insert(job)
         self._complete = len(found) < SIZE and not self._missed
 
