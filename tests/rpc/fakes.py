@@ -2,117 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from itertools import count
+from pathlib import Path
 
 import anyio
+from msgspec import Raw
 
 from jobkeep.protocol import worker as wire
-from jobkeep.protocol.vocabulary import ENDED_STATES, JobState, OnConflict, RunOutcome
-from jobkeepd.core.liveness import Live
+from jobkeep.protocol.admin import Change, ReloadReply
+from jobkeep.protocol.vocabulary import DrainCommands, JobState, RunOutcome
+from jobkeepd.core.metrics import Metrics
 from jobkeepd.core.model import Job, JobSpec, Peer, RunRef
-from jobkeepd.errors import StaleToken, UnknownWorker
-from jobkeepd.latch import Latch
+from jobkeepd.errors import StaleToken, UnknownStep, UnknownWorker
 from jobkeepd.rpc.services import HostStatus, Services
-from jobkeepd.store.base import Store
+from jobkeepd.runner.stream_log import StreamLog
+from jobkeepd.store.backups import Backup, Health
 from jobkeepd.store.changes import (
     ClaimRun,
     EndRun,
     MarkRunning,
     NewJob,
-    RequestStop,
-    ResumeJob,
     SubmitJobs,
-    Submitted,
 )
 from jobkeepd.store.memory import MemoryStore
+from jobkeepd.supervisor.command_reports import CommandReports
+from jobkeepd.supervisor.drain import Drained, Report
 from jobkeepd.supervisor.feed import Feed
+from rpc.fake_cleanup import FakeCleanup
+from rpc.fake_jobs import FakeJobs
+from rpc.fake_locks import START, FakeClock, FakeLocks, FakeRecovery
+from rpc.fake_queues import FakeQueues
+from rpc.fake_schedules import fake_schedules
+from rpc.fake_sessions import FakeSessions
 
-START = 1_700_000_000.0
 ME = Peer(uid=1000, gid=1000, pid=1)
-
-
-class FakeClock:
-    """Stands still unless a test moves it."""
-
-    def __init__(self) -> None:
-        self.at = START
-
-    def now(self) -> float:
-        return self.at
-
-    def monotonic(self) -> float:
-        return self.at - START
-
-
-class FakeJobs:
-    """Verbs straight to the store: nothing ever runs unless a test says so."""
-
-    def __init__(self, store: Store, clock: FakeClock) -> None:
-        self.store = store
-        self.clock = clock
-        self.signs: dict[str, Live] = {}
-        self.wakes = anyio.Event()
-        self.waiting = 0
-
-    def submit(
-        self,
-        jobs: tuple[NewJob, ...],
-        environments: tuple[tuple[str, bytes], ...],
-        by: Peer,
-        *,
-        request: str | None,
-        digest: str,
-        on_conflict: OnConflict,
-    ) -> Latch[Submitted | Exception]:
-        change = SubmitJobs(
-            jobs=jobs,
-            environments=environments,
-            by=by,
-            at=self.clock.now(),
-            request=request,
-            digest=digest,
-            on_conflict=on_conflict,
-        )
-        answer: Latch[Submitted | Exception] = Latch()
-        self.store.post(change, answer.set)
-        return answer
-
-    async def cancel(self, job: str, by: Peer, *, force: bool, reason: str | None) -> Job:
-        return await self._stop(job, "cancelled", by, reason)
-
-    async def restart(self, job: str, by: Peer, *, from_start: bool, reason: str | None) -> Job:
-        return await self._stop(job, "restart_from_start" if from_start else "restart", by, reason)
-
-    async def _stop(self, ref: str, stop: str, by: Peer, reason: str | None) -> Job:
-        job = await self.store.get(ref)
-        return await self.store.apply(
-            RequestStop(job=job.id, stop=stop, by=by, at=self.clock.now(), reason=reason)
-        )
-
-    async def resume(self, job: str, by: Peer, *, failed_items: bool, reason: str | None) -> Job:
-        found = await self.store.get(job)
-        return await self.store.apply(
-            ResumeJob(job=found.id, by=by, at=self.clock.now(), failed_items=failed_items, reason=reason)
-        )
-
-    async def wait(self, ids: Sequence[str], any: bool, timeout: float | None) -> list[Job]:
-        self.waiting += 1
-        try:
-            with anyio.move_on_after(timeout):
-                while True:
-                    jobs = [await self.store.get(id) for id in ids]
-                    ended = [job for job in jobs if job.state in ENDED_STATES]
-                    if len(ended) == len(jobs) or (any and ended):
-                        return ended
-                    await self.wakes.wait()
-                    self.wakes = anyio.Event()
-            return [job for job in [await self.store.get(id) for id in ids] if job.state in ENDED_STATES]
-        finally:
-            self.waiting -= 1
-
-    def live(self, job: Job) -> Live | None:
-        return self.signs.get(job.id)
 
 
 class FakeWorker:
@@ -156,12 +80,21 @@ class FakeWorkers:
         self.taken.append(f"checkpoint {report.seq}")
         return self._durable()
 
+    def save_step(self, report: wire.SaveStepParameters) -> Awaitable[None]:
+        self.taken.append(f"step {report.ordinal} {report.name}")
+        return self._durable()
+
     def finish(self, report: wire.FinishParameters) -> Awaitable[None]:
         self.taken.append(f"finish {report.outcome}")
         return self._durable()
 
     async def failed_keys(self, report: wire.FailedKeysParameters) -> list[wire.ItemKey]:
         return [wire.ItemKey("0", "a")]
+
+    async def step_result(self, report: wire.StepResultParameters) -> Raw:
+        if report.ordinal:
+            raise UnknownStep("abc", report.ordinal)
+        return Raw(b'{"a": 1}')
 
     async def _durable(self) -> None:
         await self.commit.wait()
@@ -171,12 +104,56 @@ class FakeWorkers:
 class FakeHost:
     def __init__(self) -> None:
         self.stopped = False
+        self.reloaded = ReloadReply([Change("jobs.grace", 1.0, 2.0)], [])
 
     def status(self) -> HostStatus:
-        return HostStatus("0.1.0", 42, 1.5, 1 << 20, "/run/s", "/state", "/run", "3.50.7", {"default": 2, "slow": 1})
+        return HostStatus("boot-1", "0.1.0", 42, 1.5, 1 << 20, "/run/s", "/state", "/run", "3.50.7")
 
-    def stop(self) -> None:
+    def reload(self) -> ReloadReply:
+        return self.reloaded
+
+    def stop(self) -> float:
         self.stopped = True
+        return 2.5
+
+
+class FakeDrains:
+    """Says what the test wants it to say."""
+
+    def __init__(self) -> None:
+        self.since: float | None = None
+        self.asked: list[tuple[Peer | None, DrainCommands, float | None]] = []
+        self.runs: list[Drained] = []
+        self.over = True
+
+    async def drain(self, by: Peer | None, commands: DrainCommands, timeout: float | None) -> Report:
+        self.asked.append((by, commands, timeout))
+        self.since = START
+        return Report(self.since, self.over, self.runs)
+
+    def call_off(self, by: Peer | None) -> bool:
+        before, self.since = self.since, None
+        return before is not None
+
+
+class FakeBackups:
+    """Says what the test wants it to say."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Path, float, bool]] = []
+        self.refuses: Exception | None = None
+        self.problems: list[str] = []
+
+    async def back_up(self, to: Path, at: float, *, force: bool) -> Backup:
+        self.asked.append((to, at, force))
+        if self.refuses is not None:
+            raise self.refuses
+        return Backup(4096, 3, 7, "e1", at, "boot")
+
+    async def check(self) -> Health:
+        return Health(self.problems, 8192)
+
+    async def aclose(self) -> None: ...
 
 
 class FakeDaemon:
@@ -187,19 +164,39 @@ class FakeDaemon:
         self.feed = Feed()
         self.store = MemoryStore(self.feed.publish)
         self.jobs = FakeJobs(self.store, self.clock)
+        self.queues = FakeQueues(self.store, self.clock)
+        self.schedules = fake_schedules(self.store, self.clock)
+        self.drains = FakeDrains()
         self.workers = FakeWorkers()
+        self.locks = FakeLocks(self.store, self.clock)
+        self.sessions = FakeSessions(self.locks, self.store)
+        self.recovery = FakeRecovery(self.store)
+        self.cleanup = FakeCleanup()
+        self.backups = FakeBackups()
         self.host = FakeHost()
+        self.metrics = Metrics()
         numbers = count(1)
         self.services = Services(
             store=self.store,
             jobs=self.jobs,
+            queues=self.queues,
+            schedules=self.schedules,
+            drains=self.drains,
             workers=self.workers,
+            commands=CommandReports(self.store, {}, self.clock),
+            locks=self.locks,
+            sessions=self.sessions,
+            recovery=self.recovery,
+            cleanup=self.cleanup,
+            backups=self.backups,
             feed=self.feed,
+            metrics=self.metrics,
             host=self.host,
             clock=self.clock,
             new_id=lambda: f"job{next(numbers)}",
-            output=lambda job, number, stream: f"{log_dir}/{job}/{number}.{stream}",
-            queues=lambda: ("default", "slow"),
+            output=lambda job, number, stream: StreamLog.open(
+                f"{log_dir}/{job}/{number}.{stream}", f"{log_dir}/{job}/{number}.{stream}.rotated"
+            ),
         )
 
     async def submitted(self, id: str, spec: JobSpec | None = None) -> Job:

@@ -82,14 +82,67 @@ def test_a_folder_that_cannot_be_made_is_told_with_the_reason(folder: Path) -> N
         bind(str(folder / "deeper" / "s"), 8)
 
 
-def test_what_is_no_socket_is_left_alone(folder: Path) -> None:
-    """A typing error in the configuration deletes no file."""
+@pytest.mark.parametrize("kind", ["file", "link", "link to a socket", "dangling"])
+def test_what_is_no_socket_is_left_alone(folder: Path, kind: str) -> None:
+    """A typing error in the configuration deletes no file, and nothing follows a link: not even to a socket."""
     folder.mkdir(mode=0o700)
-    (folder / "s").write_text("precious")
+    (folder / "file").write_text("precious")
+    address = bind(str(folder / "socket"), 8)
+    if kind == "file":
+        (folder / "s").write_text("precious")
+    else:
+        (folder / "s").symlink_to(folder / {"link": "file", "link to a socket": "socket"}.get(kind, "nowhere"))
 
     with pytest.raises(BadConfig, match="is no socket"):
         bind(str(folder / "s"), 8)
+    address.close()
+    assert (folder / "file").read_text() == "precious"
+    assert os.path.lexists(folder / "s")
+    assert not (folder / "nowhere").exists()
+
+
+@pytest.mark.parametrize("planted", ["file", "link"])
+def test_what_has_taken_the_place_of_our_socket_is_not_touched(folder: Path, planted: str) -> None:
+    """Neither when others are let in, nor at the end."""
+    address = bind(str(folder / "s"), 8)
+    (folder / "s").unlink()
+    (folder / "other").write_text("precious")
+    (folder / "other").chmod(0o600)
+    (folder / "s").symlink_to(folder / "other") if planted == "link" else (folder / "s").write_text("precious")
+    address.open_to_group(True)
+    address.close()
+
     assert (folder / "s").read_text() == "precious"
+    assert stat.S_IMODE(os.stat(folder / "other").st_mode) == 0o600
+
+
+def test_a_socket_is_opened_to_the_group_of_its_folder_and_closed_again(folder: Path) -> None:
+    """Nobody else gets through the folder."""
+    address = bind(str(folder / "s"), 8)
+    modes = []
+    for opened in (True, False):
+        address.open_to_group(opened)
+        modes.append(stat.S_IMODE(os.stat(folder / "s").st_mode))
+    (folder / "s").unlink()
+    address.open_to_group(True)
+    address.close()
+
+    assert modes == [0o666, 0o600]
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o1777])
+def test_a_folder_below_one_that_anybody_can_write_to_is_refused_unless_each_has_his_own(
+    folder: Path, mode: int
+) -> None:
+    """Somebody else could put another folder, and a socket of his, in its place."""
+    folder.mkdir()
+    folder.chmod(mode)
+    (folder / "ours").mkdir(mode=0o700)
+    if mode == 0o777:
+        with pytest.raises(BadConfig, match="anybody can write to"):
+            bind(str(folder / "ours" / "s"), 8)
+    else:
+        bind(str(folder / "ours" / "s"), 8).close()
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o770, 0o755, 0o701])

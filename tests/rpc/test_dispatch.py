@@ -10,7 +10,7 @@ from jobkeep.protocol.jobs import JobSpec
 from jobkeep.protocol.registry import INTERFACES
 from jobkeepd import errors
 from jobkeepd.latch import Latch
-from jobkeepd.rpc.dispatch import handlers, routes
+from jobkeepd.rpc.routes import handlers, routes
 from rpc.conftest import Client, Served
 from rpc.fakes import FakeDaemon
 

@@ -215,26 +215,6 @@ async def test_a_burst_that_is_too_much_for_the_feed_is_read_from_the_store(serv
     assert seqs == list(range(2, 3002))
 
 
-async def test_a_reader_that_is_too_slow_for_the_feed_is_told_where_it_was(served: Served, client: Client) -> None:
-    """It gets SlowReader, and goes on behind `after`."""
-    client.writer.transport.pause_reading()  # type: ignore[attr-defined]
-    client.ask(J + "Events", {"more": True}, follow=True, after=0)
-    (guest,) = served.listener.census.guests
-    number = 0
-    while guest.held < 1 << 20:
-        await served.daemon.submitted(f"x{number}", JobSpec(command=["true"], name="n" * 100))
-        number += 1
-    for more in range(3000):
-        await served.daemon.submitted(f"y{more}")
-    client.writer.transport.resume_reading()  # type: ignore[attr-defined]
-    last = 0
-    while (reply := await client.reply()).get("continues"):
-        last = reply["parameters"]["event"]["seq"]
-
-    assert reply["error"] == "org.jobkeep.Jobs.SlowReader"
-    assert reply["parameters"]["after"] == last
-
-
 async def test_following_begins_with_now(served: Served, client: Client) -> None:
     """Without `after`; and only the asked job's entries come."""
     await served.daemon.submitted("abc")

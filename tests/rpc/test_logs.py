@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobkeepd.core.rotation import Part
 from jobkeepd.rpc.log_file import LogFile
+from jobkeepd.runner.stream_log import StreamLog
 from rpc.conftest import Client, Served, until
 
 pytestmark = pytest.mark.anyio
@@ -101,12 +104,108 @@ def test_last_lines_are_those_that_anybody_would_count(
     """Lines end with a newline; the last one may have none."""
     path = tmp_path_factory.getbasetemp() / "counted"
     path.write_bytes(data)
-    file = LogFile(lambda: str(path), "stdout")
+    file = LogFile(lambda: StreamLog.open(str(path), "/nowhere"), "stdout")
     anyio.run(file.seek_lines, count)
 
     lines = data.split(b"\n")
     whole = [line + b"\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])
     assert data[file.offset :] == b"".join(whole[len(whole) - count :] if count < len(whole) else whole)
+
+
+def rotated(served: Served, to: int, *, kept: int = 0) -> None:
+    """What is before `kept` of stdout is gone, what is before `to` in a part."""
+    path = served.logs / "abc" / "1.stdout"
+    log = StreamLog.open(str(path), f"{path}.rotated", rotate=True)
+    assert log is not None
+    try:
+        if kept:
+            log.drop(kept)
+        log.move(Part(kept, to))
+    except OSError as error:
+        if error.errno == errno.EOPNOTSUPP:
+            pytest.skip(f"the file system of {path} cannot punch holes")
+        raise
+    finally:
+        log.close()
+
+
+NUMBERED = b"".join(b"%07d\n" % at for at in range(0, 1 << 20, 8))
+
+
+async def test_what_was_rotated_is_there_at_its_offsets(served: Served, client: Client) -> None:
+    """From a part, from the file itself, and over the border of the two."""
+    await served.daemon.finished_job("abc")
+    written(served, "stdout", NUMBERED)
+    rotated(served, 700_000)
+
+    assert text(await client.stream(LOGS, id="abc"), "stdout") == NUMBERED
+    chunks = await client.stream(LOGS, id="abc", stream="stdout", offset=690_001)
+    assert text(chunks, "stdout") == NUMBERED[690_001:]
+    assert all("dropped" not in chunk for chunk in chunks)
+
+
+@pytest.mark.parametrize("asked", [{}, {"stream": "stdout", "offset": 8000}])
+async def test_what_is_not_there_any_more_is_told_with_the_first_offset_that_is(
+    served: Served, client: Client, asked: dict[str, Any]
+) -> None:
+    """In a chunk without data, before the first byte that is left; nothing is made up."""
+    await served.daemon.finished_job("abc")
+    written(served, "stdout", NUMBERED)
+    rotated(served, 800_000, kept=400_000)
+
+    gap, *chunks = await client.stream(LOGS, id="abc", **asked)
+
+    missing = 400_000 - asked.get("offset", 0)
+    assert gap == {"stream": "stdout", "run": 1, "offset": 400_000, "data": "", "dropped": missing}
+    assert text(chunks, "stdout") == NUMBERED[400_000:]
+
+
+async def test_more_last_lines_than_there_are_begin_with_what_is_gone(served: Served, client: Client) -> None:
+    """And as many as there are, or fewer, without."""
+    await served.daemon.finished_job("abc")
+    written(served, "stdout", NUMBERED)
+    rotated(served, 800_000, kept=400_000)
+    left = (len(NUMBERED) - 400_000) // 8
+
+    for lines, gap in ((left - 1, 0), (left, 0), (left + 1, 400_000)):
+        chunks = await client.stream(LOGS, id="abc", lines=lines)
+        assert chunks[0].get("dropped", 0) == gap
+        assert text(chunks[bool(gap) :], "stdout") == NUMBERED[max(400_000, len(NUMBERED) - lines * 8) :]
+
+
+async def test_a_job_tells_how_much_was_written_and_from_where_it_is_there(served: Served, client: Client) -> None:
+    """Where that is asked for; only of streams that have something, and of a run that is there."""
+    await served.daemon.submitted("new")
+    await served.daemon.finished_job("abc")
+    written(served, "stdout", NUMBERED)
+    rotated(served, 800_000, kept=400_000)
+
+    asked = (await client.call("org.jobkeep.Jobs.Get", id="abc", output=True))["job"]
+    assert asked["output"] == [{"stream": "stdout", "bytes": len(NUMBERED), "first": 400_000}]
+    assert (await client.call("org.jobkeep.Jobs.Get", id="new", output=True))["job"]["output"] == []
+    assert {**asked, "output": None} == (await client.call("org.jobkeep.Jobs.Get", id="abc"))["job"]
+
+
+async def test_a_follower_is_told_what_went_before_it_came_to_it(served: Served, client: Client) -> None:
+    """In the middle of the stream."""
+    await served.daemon.submitted("abc")
+    await served.daemon.started("abc")
+    written(served, "stdout", NUMBERED[:8000])
+    client.ask(LOGS, {"more": True}, id="abc", follow=True)
+    first = (await client.reply())["parameters"]
+    written(served, "stdout", NUMBERED[8000:])
+    rotated(served, 800_000, kept=400_000)
+    await served.daemon.ended("abc")
+    chunks = [first]
+    while "continues" in (reply := await client.reply()):
+        chunks.append(reply["parameters"])
+
+    data = b"".join(base64.b64decode(chunk["data"]) for chunk in chunks)
+    gone = sum(chunk.get("dropped", 0) for chunk in chunks)
+    assert len(data) + gone == len(NUMBERED)
+    assert data.startswith(NUMBERED[:8000])
+    assert NUMBERED.endswith(data[-400_000:])
+    assert b"\0" not in data
 
 
 async def test_there_are_no_logs_of_a_run_that_is_not_there(served: Served, client: Client) -> None:

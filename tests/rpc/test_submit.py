@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from jobkeepd.core.secrets import Kept
 from rpc.conftest import Client, Served
 
 pytestmark = pytest.mark.anyio
@@ -28,7 +29,7 @@ async def test_the_environment_is_stored_apart(served: Served, client: Client) -
     job = await served.daemon.store.get("job1")
 
     assert job.spec.environment is None
-    assert await served.daemon.store.environment(str(job.environment)) == {"A": "1", "B": "2"}
+    assert await served.daemon.store.environment(str(job.environment)) == Kept({"A": "1", "B": "2"})
     assert "environment" not in (await client.call("org.jobkeep.Jobs.Get", id="job1"))["job"]["spec"]
 
 
@@ -58,6 +59,8 @@ async def test_the_same_request_has_the_same_answer(client: Client) -> None:
         ({"command": ["true"], "env": {"": "1"}}, "env"),
         ({"command": ["true"], "env": {"A": "\0"}}, "env.A"),
         ({"command": ["true"], "environment": {"A": "\0"}}, "environment.A"),
+        ({"command": ["true"], "env": {"A": "1"}, "secrets": ["B"]}, "secrets"),
+        ({"function": "m:f", "on": "dask:c", "credentials": ["a"]}, "credentials"),
     ],
 )
 async def test_what_makes_no_sense_is_refused_by_name(client: Client, spec: dict[str, Any], field: str) -> None:
@@ -75,6 +78,20 @@ async def test_an_unknown_queue_is_refused_with_the_known_ones(client: Client) -
 
     assert name == "UnknownQueue"
     assert said["known"] == ["default", "slow"]
+
+
+async def test_arguments_are_as_deep_as_every_reader_can_go(client: Client) -> None:
+    """A version of Python that goes deeper takes none that would end another one's `ls`."""
+    for levels, accepted in ((100, True), (101, False), (800, False)):
+        nested: Any = {}
+        for _ in range(levels - 2):  # of the arguments themselves, and of what has nothing in it
+            nested = [nested]
+        spec = {"function": "m:f", "arguments": {"a": nested}}
+        if accepted:
+            assert await client.call(SUBMIT, spec=spec)
+        else:
+            name, said = await client.error(SUBMIT, spec=spec)
+            assert (name, said["field"]) == ("Invalid", "spec.arguments")
 
 
 async def test_arguments_have_a_limit(client: Client) -> None:
@@ -97,7 +114,19 @@ async def test_items_override_the_template(served: Served, client: Client) -> No
 
     assert (first.spec.arguments, first.spec.queue, first.spec.retries) == ({"n": 1}, "slow", 2)
     assert (second.spec.arguments, second.spec.queue, second.spec.retries) == ({"n": 2}, "slow", 0)
-    assert await served.daemon.store.environment(str(second.environment)) == {"A": "2"}
+    assert await served.daemon.store.environment(str(second.environment)) == Kept({"A": "2"})
+
+
+async def test_items_that_are_alike_are_jobs_of_their_own(served: Served, client: Client) -> None:
+    """Alike is what reads alike: 1 is not true, and not 1.0."""
+    asked: list[Any] = [1, 1, True, True, 1.0, None, {"1": 1}, {"1": True}]
+    items = [{"arguments": {"n": value}, "environment": {"A": "1"}} for value in asked]
+    said = await client.call(MANY, template={"function": "m:f"}, items=items)
+    jobs = [await served.daemon.store.get(id) for id in said["ids"]]
+
+    assert len({job.id for job in jobs}) == len(asked)
+    assert repr([job.spec.arguments["n"] for job in jobs]) == repr(asked)
+    assert len({job.environment for job in jobs}) == 1
 
 
 @pytest.mark.parametrize(
@@ -130,5 +159,5 @@ async def test_an_environment_that_comes_again_is_recognised_and_no_other_is_tak
         await client.call(SUBMIT, spec={"command": ["true"], "environment": {"COLOUR": colour}})
     store = served.daemon.store
     hashes = [str((await store.get(f"job{number}")).environment) for number in range(1, len(colours) + 1)]
-    assert [(await store.environment(hash))["COLOUR"] for hash in hashes] == colours
+    assert [(await store.environment(hash)).environment["COLOUR"] for hash in hashes] == colours
     assert len(set(hashes)) == 5

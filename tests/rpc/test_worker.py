@@ -68,15 +68,16 @@ async def test_reports_take_effect_in_their_order_and_are_answered_once_durable(
     workers = served.daemon.workers
     client.ask(W + "Progress", **RUN, done=1)
     client.ask(W + "Checkpoint", **RUN, seq=1, cursor={"at": 1}, done=1)
+    client.ask(W + "SaveStep", **RUN, ordinal=2, name="parse", result=[1])
     client.ask(W + "Beat", **RUN, ticks=5)
     client.ask(W + "Finish", **RUN, outcome="succeeded", result=[1])
     assert await client.reply() == {"parameters": {}}  # of Progress
-    await until(lambda: len(workers.taken) == 4)
+    await until(lambda: len(workers.taken) == 5)
     taken = list(workers.taken)
     workers.commit.set()
 
-    assert taken == ["progress 1", "checkpoint 1", "beat 5", "finish succeeded"]
-    assert [await client.reply() for _ in range(3)] == [{"parameters": {}}] * 3
+    assert taken == ["progress 1", "checkpoint 1", "step 2 parse", "beat 5", "finish succeeded"]
+    assert [await client.reply() for _ in range(4)] == [{"parameters": {}}] * 4
 
 
 async def test_a_report_is_carried_through_although_its_sender_is_gone(served: Served, client: Client) -> None:
@@ -100,3 +101,10 @@ async def test_a_stale_fence_is_refused(client: Client) -> None:
 async def test_keys_of_failed_items_can_be_fetched(client: Client) -> None:
     """For a run that takes only those."""
     assert await client.call(W + "FailedKeys", **RUN) == {"keys": [{"batch": "0", "key": "a"}]}
+
+
+async def test_the_result_of_a_step_can_be_fetched(client: Client) -> None:
+    """As it was stored; one that is not there is an error that names it."""
+    assert await client.call(W + "StepResult", **RUN, ordinal=0) == {"result": {"a": 1}}
+    name, said = await client.error(W + "StepResult", **RUN, ordinal=3)
+    assert (name, said["field"]) == ("Invalid", "ordinal")

@@ -8,9 +8,11 @@ import fcntl
 import os
 import socket
 import stat
+from pathlib import Path
 from typing import Final
 
 from jobkeepd.errors import AlreadyRunning, BadConfig
+from jobkeepd.instance import UnusableDirectory, open_private
 from jobkeepd.rpc.peer import peer_of
 
 PATH_LIMIT: Final = 107  # bytes of sun_path, without its NUL
@@ -24,6 +26,16 @@ class Address:
         self.socket = sock
         self._path = path
         self._identity = None if path is None else _identity(path)
+
+    def open_to_group(self, open: bool) -> None:
+        """Whether the group of its directory may connect: others do not get through that. What it may do then is
+        decided for each caller.
+        """
+        if self._path is None:
+            return
+        with contextlib.suppress(FileNotFoundError):
+            if _identity(self._path) == self._identity:
+                os.chmod(self._path, 0o666 if open else 0o600)
 
     def unlink(self) -> None:
         if self._path is None:
@@ -43,7 +55,10 @@ def bind(path: str, backlog: int) -> Address:
     size = len(os.fsencode(path))
     if size > PATH_LIMIT:
         raise BadConfig([f"socket: {path} has {size} bytes, a socket's path has at most {PATH_LIMIT}"])
-    folder = _private_directory(os.path.dirname(os.path.abspath(path)))
+    try:
+        folder = open_private(Path(path).absolute().parent, _NOT_OURS)
+    except UnusableDirectory as error:  # in which somebody else could put a socket of his own
+        raise BadConfig([f"socket: {error}"]) from None
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)  # till we listen: a socket on which nobody does yet would look stale
         _remove_stale(path)
@@ -81,32 +96,6 @@ def inherited(fd: int) -> Address:
     sock.setblocking(False)
     sock.set_inheritable(False)
     return Address(sock, None)
-
-
-def _private_directory(path: str) -> int:
-    """Make it if need be; refuse one in which somebody else could put a socket of his own. -> its descriptor."""
-    try:
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(path, 0o700)
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError as error:
-        what = "is a symbolic link or no directory" if error.errno in (errno.ELOOP, errno.ENOTDIR) else None
-        raise BadConfig([f"socket: {path} {what or f'cannot be made or opened: {error.strerror}'}"]) from None
-    problems = _problems(path, os.fstat(fd))
-    if problems:
-        os.close(fd)
-        raise BadConfig(problems)
-    return fd
-
-
-def _problems(path: str, found: os.stat_result) -> list[str]:
-    problems = []
-    if found.st_uid != os.geteuid():
-        problems.append(f"socket: {path} belongs to uid {found.st_uid}, not to uid {os.geteuid()}")
-    if found.st_mode & _NOT_OURS:
-        mode = stat.S_IMODE(found.st_mode)
-        problems.append(f"socket: {path} has mode {mode:04o}; it must be 0700 or 0750")
-    return problems
 
 
 def _remove_stale(path: str) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
-from functools import partial
+from collections.abc import Awaitable, Coroutine, Iterable
 from typing import Any
 
 import structlog
@@ -13,28 +12,17 @@ from msgspec import Raw, Struct
 from jobkeep.protocol import faults, service
 from jobkeep.protocol.envelope import Call
 from jobkeep.protocol.registry import INTERFACES
-from jobkeepd.core.authz import authorise
+from jobkeepd.core.authz import NEEDS, Access, Role, is_process_of_jobs, role_of
 from jobkeepd.core.model import Peer
 from jobkeepd.latch import Latch
 from jobkeepd.rpc import frames
 from jobkeepd.rpc.faults import NoInterface, fault_of
-from jobkeepd.rpc.handlers import admin, events, jobs, logs, submit, worker
-from jobkeepd.rpc.handlers import service as about
-from jobkeepd.rpc.parameters import Unacceptable, decoder
+from jobkeepd.rpc.parameters import Unacceptable
+from jobkeepd.rpc.rights import Rights, refusal, rights_of
+from jobkeepd.rpc.routes import Handler, routes
 from jobkeepd.rpc.services import Outlet, Services
 
 log = structlog.get_logger()
-
-# A handler takes (parameters, peer), that of a stream (parameters, peer, outlet). It answers at once with a Struct
-# or with encoded parameters, or with a latch or a coroutine for them; a stream with a coroutine for nothing.
-Handler = Callable[..., Any]
-
-
-class Route(Struct, frozen=True):
-    decode: Callable[[Raw], Any]
-    handle: Handler
-    stream: bool = False
-    leave: bool = False  # pointless once the caller is gone; all other calls run to their end
 
 
 class Later(Struct, frozen=True):
@@ -47,12 +35,25 @@ class Later(Struct, frozen=True):
 class Pending(Struct, frozen=True):
     """A reply to come: the coroutine `reply` returns its frame and raises nothing.
 
-    `inner` is what it awaits: closed by whoever cancels `reply` before it has begun.
+    `inner` is what it awaits. `cost`: bytes in the making where they may be many, else 0.
     """
 
     reply: Coroutine[Any, Any, bytes]
     inner: Coroutine[Any, Any, Any]
     leave: bool
+    method: str
+    cost: int = 0
+    slow: bool = False
+
+    @property
+    def stops(self) -> bool:
+        """Once the caller is gone. A quick read goes on, since its thread does: it costs until then."""
+        return self.leave and (self.slow or not self.cost)
+
+    def close(self) -> None:
+        """Whether it has begun or not."""
+        self.reply.close()
+        self.inner.close()
 
 
 class Opening(Struct, frozen=True):
@@ -63,68 +64,25 @@ class Opening(Struct, frozen=True):
     parameters: Any
 
 
-def handlers(services: Services) -> dict[str, Handler]:
-    """Every method of every interface."""
-    reading = jobs.Reading(services)
-    bound: dict[str, Callable[..., Any]] = {
-        "org.varlink.service.GetInfo": about.info,
-        "org.varlink.service.GetInterfaceDescription": about.describe,
-        "org.jobkeep.Jobs.Submit": submit.submit,
-        "org.jobkeep.Jobs.SubmitMany": submit.submit_many,
-        "org.jobkeep.Jobs.Cancel": jobs.cancel,
-        "org.jobkeep.Jobs.Resume": jobs.resume,
-        "org.jobkeep.Jobs.Restart": jobs.restart,
-        "org.jobkeep.Jobs.Logs": logs.logs,
-        "org.jobkeep.Jobs.Events": events.events,
-        "org.jobkeep.Worker.Attach": worker.attach,
-        "org.jobkeep.Worker.Beat": worker.beat,
-        "org.jobkeep.Worker.Progress": worker.progress,
-        "org.jobkeep.Worker.Checkpoint": worker.checkpoint,
-        "org.jobkeep.Worker.Finish": worker.finish,
-        "org.jobkeep.Worker.FailedKeys": worker.failed_keys,
-        "org.jobkeep.Admin.Status": admin.status,
-        "org.jobkeep.Admin.Stop": admin.stop,
-        "org.jobkeep.Admin.Sql": admin.sql,
-    }
-    return {method: partial(handler, services) for method, handler in bound.items()} | {
-        "org.jobkeep.Jobs.Get": reading.get,
-        "org.jobkeep.Jobs.List": reading.list,
-        "org.jobkeep.Jobs.Wait": reading.wait,
-        "org.jobkeep.Jobs.Result": reading.result,
-        "org.jobkeep.Jobs.History": reading.history,
-        "org.jobkeep.Jobs.FailedItems": reading.failed_items,
-    }
-
-
-LEAVING = frozenset({"org.jobkeep.Jobs.Wait", "org.jobkeep.Jobs.List", "org.jobkeep.Admin.Sql"})
-
-
-def routes(services: Services) -> Mapping[str, Route]:
-    handle = handlers(services)
-    return {
-        name: Route(decoder(method.parameters), handle[name], method.more, name in LEAVING)
-        for interface in INTERFACES.values()
-        for method in interface.methods
-        for name in (f"{interface.name}.{method.name}",)
-    }
-
-
 class Dispatch:
-    def __init__(self, services: Services, allowed_uids: Collection[int]) -> None:
+    def __init__(self, services: Services, access: Access) -> None:
+        self.access = access
         self._services = services
-        self._allowed_uids = frozenset(allowed_uids)
-        self._routes = routes(services)
+        every = routes(services)
+        self._rights = {
+            (role, of_jobs): rights_of(services, every, role, of_jobs) for role in Role for of_jobs in (False, True)
+        }
 
-    def permits(self, peer: Peer) -> bool:
-        """Asked once for a connection: its peer cannot change."""
-        return authorise(peer, self._allowed_uids)
+    def rights(self, peer: Peer, groups: Iterable[int]) -> Rights:
+        """Asked once for a connection, whose peer cannot change, and again when `access` has."""
+        return self._rights[role_of(peer, groups, self.access), is_process_of_jobs(peer, self.access)]
 
-    def answer(self, call: Call, peer: Peer, permitted: bool) -> bytes | Later | Pending | Opening:
+    def answer(self, call: Call, peer: Peer, rights: Rights) -> bytes | Later | Pending | Opening:
         """A frame at once where the answer is known; without a task, too, where a latch brings it."""
         method = call.method
-        route = self._routes.get(method)
-        if route is None or not permitted or (route.stream and not call.more):
-            return _refusal(method, route, peer, permitted)
+        route = rights.routes.get(method)
+        if route is None or (route.stream and not call.more):
+            return self.refused(method, peer, rights)
         try:
             parameters = route.decode(call.parameters)
             if route.stream:
@@ -138,7 +96,18 @@ class Dispatch:
                 return Later(answer, method)
         except Exception as error:  # noqa: BLE001 - a bug in a handler must not end the connection
             return self._failure(error, method)
-        return Pending(self._awaited(answer, method), answer, route.leave)
+        return Pending(self._awaited(answer, method), answer, route.leave, method, route.cost, route.slow)
+
+    def refused(self, method: str, peer: Peer, rights: Rights) -> bytes:
+        """Why this call is not even tried."""
+        if method in rights.routes:
+            return frames.standard_error(service.ExpectedMore())
+        interface = method.rpartition(".")[0]
+        if method in NEEDS or not rights.any:
+            return frames.fault(refusal(method, peer, rights.role, self.access))
+        if interface in INTERFACES:
+            return frames.standard_error(service.MethodNotFound(method))
+        return frames.standard_error(service.InterfaceNotFound(interface))
 
     def frame(self, value: Struct | Exception | None, method: str) -> bytes:
         """Of what a latch was set to."""
@@ -146,10 +115,12 @@ class Dispatch:
             return frames.EMPTY
         return self._failure(value, method) if isinstance(value, Exception) else frames.reply(frames.encode(value))
 
-    async def _awaited(self, answer: Awaitable[Struct | Raw], method: str) -> bytes:
+    async def _awaited(self, answer: Awaitable[Struct | Raw | bytes], method: str) -> bytes:
         try:
             known = await answer
-            return frames.reply(bytes(known) if isinstance(known, Raw) else frames.encode(known))
+            if isinstance(known, Struct):
+                return frames.reply(frames.encode(known))
+            return frames.reply(bytes(known)) if isinstance(known, Raw) else known
         except Exception as error:  # noqa: BLE001 - as above
             return self._failure(error, method)
 
@@ -159,7 +130,7 @@ class Dispatch:
             running = opening.handle(opening.parameters, peer, outlet)
         except Exception as error:  # noqa: BLE001 - as above
             return self._failure(error, opening.method)
-        return Pending(self._streamed(running, opening.method), running, leave=True)
+        return Pending(self._streamed(running, opening.method), running, leave=True, method=opening.method)
 
     async def _streamed(self, running: Awaitable[None], method: str) -> bytes:
         try:
@@ -179,14 +150,3 @@ class Dispatch:
             log.error("rpc_internal_error", reference=reference, method=method, exc_info=error)
             fault = faults.Internal(f"the daemon failed; its log says why under {reference}", reference)
         return frames.fault(fault)
-
-
-def _refusal(method: str, route: Route | None, peer: Peer, permitted: bool) -> bytes:
-    if not permitted:
-        return frames.fault(faults.NotPermitted(f"uid {peer.uid} may not use this daemon", peer.uid))
-    if route is not None:
-        return frames.standard_error(service.ExpectedMore())
-    interface = method.rpartition(".")[0]
-    if interface in INTERFACES:
-        return frames.standard_error(service.MethodNotFound(method))
-    return frames.standard_error(service.InterfaceNotFound(interface))

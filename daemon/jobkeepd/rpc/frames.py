@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -17,6 +18,16 @@ EMPTY: Final = b'{"parameters":{}}\0'
 
 def reply(parameters: bytes) -> bytes:
     return b'{"parameters":' + parameters + b"}\0"
+
+
+def joined(parts: Iterable[bytes]) -> bytes:
+    """As `reply`, of parameters in parts: what is large is copied once."""
+    return b"".join((b'{"parameters":', *parts, b"}\0"))
+
+
+def listed(items: Iterable[bytes]) -> list[bytes]:
+    """Parts of a list."""
+    return [part for item in items for part in (b",", item)][1:]
 
 
 def continued(parameters: Struct) -> bytes:

@@ -10,6 +10,7 @@ import anyio.lowlevel
 import anyio.to_thread
 
 from jobkeep.protocol.vocabulary import Stream
+from jobkeepd.runner.stream_log import StreamLog
 
 CHUNK: Final = 64 << 10
 
@@ -17,69 +18,68 @@ CHUNK: Final = 64 << 10
 class LogFile:
     """One stream of one run, read from `offset` on. A missing file is an empty one.
 
-    `where` tells its path of this moment: it is asked and the file is opened without an await in between, since the
-    next run may write at that path a moment later.
+    `open` opens what is there at this moment, without an await before: the next run may write there a moment later.
     """
 
-    def __init__(self, where: Callable[[], str], stream: Stream) -> None:
+    def __init__(self, open: Callable[[], StreamLog | None], stream: Stream) -> None:
         self.stream = stream
         self.offset = 0
-        self._where = where
+        self._open = open
 
     def look(self) -> tuple[int, int]:
-        """(bytes that are there and not read yet, when the last one came in nanoseconds)."""
-        try:
-            found = os.stat(self._where())
-        except FileNotFoundError:
+        """(bytes that were written and not read yet, when the last one came in nanoseconds)."""
+        log = self._open()
+        if log is None:
             return 0, 0
+        found = os.fstat(log.fd)
+        log.close()
         return max(0, found.st_size - self.offset), found.st_mtime_ns
 
-    async def read(self, size: int) -> bytes:
-        """The next bytes, at most `size`; none at the end. More than a chunk is read in a thread."""
-        fd = self._open()
-        if fd is None:
-            return b""
+    async def read(self, size: int) -> tuple[int, bytes]:
+        """(how many bytes were gone, the next at most `size` of those that are left); none at the end.
+
+        More than a chunk is read in a thread.
+        """
+        log = self._open()
+        if log is None:
+            return 0, b""
         try:
             if size > CHUNK:
-                data = await anyio.to_thread.run_sync(os.pread, fd, size, self.offset)
+                begin, data = await anyio.to_thread.run_sync(log.read, self.offset, size)
             else:
-                data = os.pread(fd, size, self.offset)
+                begin, data = log.read(self.offset, size)
                 await anyio.lowlevel.checkpoint()
         finally:
-            os.close(fd)
-        self.offset += len(data)
-        return data
+            log.close()
+        gone, self.offset = begin - self.offset, begin + len(data)
+        return gone, data
 
     async def seek_lines(self, count: int) -> None:
         """Go to where the last `count` lines begin. The end of the file ends its last line."""
-        fd = self._open()
-        if fd is None:
+        log = self._open()
+        if log is None:
             return
         try:
-            size = os.fstat(fd).st_size
+            size = log.extent().size
             if count == 0:
                 self.offset = size
             elif size > CHUNK:  # however many lines: a file without any is read to its beginning
-                self.offset = await anyio.to_thread.run_sync(_begin_of_lines, fd, size, count)
+                self.offset = await anyio.to_thread.run_sync(_begin_of_lines, log, size, count)
             else:
-                self.offset = _begin_of_lines(fd, size, count)
+                self.offset = _begin_of_lines(log, size, count)
         finally:
-            os.close(fd)
-
-    def _open(self) -> int | None:
-        try:
-            return os.open(self._where(), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-        except FileNotFoundError:
-            return None
+            log.close()
 
 
-def _begin_of_lines(fd: int, size: int, count: int) -> int:
-    """Backwards from the end, a block at a time: the memory it takes does not depend on the file."""
+def _begin_of_lines(log: StreamLog, size: int, count: int) -> int:
+    """Backwards from the end, a block at a time: the memory it takes does not depend on the file.
+
+    0 where there are fewer, also if that is because the others are gone: then that is to be told.
+    """
     end = size
     missing = count
     while end > 0:
-        begin = max(0, end - CHUNK)
-        block = os.pread(fd, end - begin, begin)
+        begin, block = _block(log, max(0, end - CHUNK), end)
         if end == size and block.endswith(b"\n"):
             missing += 1  # the newline that ends the last line begins no other
         newlines = block.count(b"\n")
@@ -89,5 +89,22 @@ def _begin_of_lines(fd: int, size: int, count: int) -> int:
                 place = block.rindex(b"\n", 0, place)
             return begin + place + 1
         missing -= newlines
+        if begin > max(0, end - CHUNK):
+            return begin if missing == 1 else 0  # what is left begins with a line
         end = begin
     return 0
+
+
+def _block(log: StreamLog, begin: int, end: int) -> tuple[int, bytes]:
+    """(where it begins, all up to `end`): at `begin`, or later where that is gone."""
+    place, block = begin, b""
+    while place < end:
+        at, more = log.read(place, end - place)
+        if at > place:
+            begin, block = min(at, end), b""
+        more = more[: max(end - at, 0)]
+        if not more:
+            break
+        block += more
+        place = at + len(more)
+    return begin, block

@@ -10,7 +10,9 @@ FLUSH_AT: Final = 64 << 10  # bytes of replies that are worth a write of their o
 
 
 class Outbox:
-    """Of one connection. `on_slow` is called when the reader does not drain it in time, `on_heavy` when it is large."""
+    """Of one connection. `on_slow` is called when the reader does not drain it in time, `on_heavy` when it is large:
+    with whether all of it has been written just now, so that the reader may well be at it.
+    """
 
     def __init__(
         self,
@@ -18,7 +20,7 @@ class Outbox:
         loop: asyncio.AbstractEventLoop,
         drain_deadline: float,
         on_slow: Callable[[], None],
-        on_heavy: Callable[[], None],
+        on_heavy: Callable[[bool], None],
     ) -> None:
         self._transport = transport
         self._loop = loop
@@ -48,11 +50,11 @@ class Outbox:
         frames = self._frames
         if not frames or self._transport.is_closing():
             return
-        self._frames = []
+        written, self._frames = self._size, []
         self._size = 0
         self._transport.write(frames[0] if len(frames) == 1 else b"".join(frames))
-        if self._transport.get_write_buffer_size() > FLUSH_AT:
-            self._on_heavy()
+        if (unread := self._transport.get_write_buffer_size()) > FLUSH_AT:
+            self._on_heavy(unread <= written)
 
     def flush_soon(self) -> None:
         """Together with what else this turn of the loop brings."""

@@ -28,9 +28,14 @@ class StreamOutlet:
         self.put(reply)
         await self._outbox.drained()
 
+    def pour(self, frames: bytes) -> None:
+        if not self._over:
+            self._outbox.write(frames)
+            self._outbox.flush()
+
     @property
-    def congested(self) -> bool:
-        return not self._outbox.writable
+    def unread(self) -> int:
+        return self._outbox.unread
 
     def on_close(self, callback: Callable[[], None]) -> None:
         self._callbacks.append(callback)

@@ -1,15 +1,14 @@
-"""The journal as a stream: from the store up to now, then from the feed, without a gap and without a repetition."""
+"""The journal as a stream: from the store up to now, then as it grows, without a gap and without a repetition."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Final
 
-import anyio
-
 from jobkeep.protocol import faults
 from jobkeep.protocol.jobs import EventReply, EventsParameters
 from jobkeepd.core.model import Entry, Peer
+from jobkeepd.rpc.broadcast import Broadcast
 from jobkeepd.rpc.faults import Refusal
 from jobkeepd.rpc.services import Outlet, Services
 from jobkeepd.rpc.views import event_view
@@ -17,66 +16,47 @@ from jobkeepd.rpc.views import event_view
 PAGE: Final = 500
 
 
-async def events(services: Services, asked: EventsParameters, peer: Peer, outlet: Outlet) -> None:
-    job = None if asked.job is None else (await services.store.get(asked.job)).id
-    await _Reader(services, outlet, job).run(asked.after, asked.follow)
+class Events:
+    """All streams of them."""
 
-
-class _Reader:
-    """One stream. `_at` is the seq up to which the reader has everything."""
-
-    def __init__(self, services: Services, outlet: Outlet, job: str | None) -> None:
+    def __init__(self, services: Services) -> None:
         self._store = services.store
-        self._feed = services.feed
-        self._outlet = outlet
-        self._job = job
-        self._at = 0
-        self._news = anyio.Event()
-        self._slow = False
+        self._broadcast = Broadcast(services.feed)
 
-    async def run(self, after: int | None, follow: bool) -> None:
-        if not follow:
-            self._at = after or 0
-            await self._from_store()
+    async def events(self, asked: EventsParameters, peer: Peer, outlet: Outlet) -> None:
+        job = None if asked.job is None else (await self._store.get(asked.job)).id
+        if not asked.follow:
+            from_first = asked.after is None and job is None
+            at = await self._store.first_event() - 1 if from_first else asked.after or 0
+            await self._from_store(at, job, outlet)
             return
-        while True:  # again after a burst that was more than the feed keeps for one subscriber
-            self._subscription = self._feed.subscribe(self._notice)
-            try:
-                self._at = await self._store.last_seq() if after is None else max(after, self._at)
-                await self._from_store()
-                await self._from_feed()
-            finally:
-                self._feed.unsubscribe(self._subscription)
-            if self._slow:
-                raise Refusal(faults.SlowReader("the reader did not keep up with the journal", self._at))
-            after = self._at
+        with self._broadcast.attended():
+            at = await self._store.last_seq() if asked.after is None else asked.after
+            while True:  # again where reading took so long that what came meanwhile is gone
+                at = await self._from_store(at, job, outlet)
+                with self._broadcast.followed(outlet, at, job) as place:
+                    if place is None:
+                        continue
+                    await place.lost.wait()
+                    raise Refusal(faults.SlowReader("the reader did not keep up with the journal", place.at))
 
-    def _notice(self) -> None:
-        if self._subscription.overflowed and self._outlet.congested:
-            self._slow = True
-        self._news.set()
-
-    async def _from_store(self) -> None:
-        if self._job is not None:
-            await self._send(await self._store.history(self._job))
-            return
-        while page := await self._store.entries(self._at, PAGE):
-            await self._send(page)
+    async def _from_store(self, at: int, job: str | None, outlet: Outlet) -> int:
+        """What is stored behind `at`; the seq up to which that is all."""
+        if job is not None:
+            newest = await self._store.last_seq()
+            await _send([entry for entry in await self._store.history(job) if at < entry.seq <= newest], outlet)
+            return max(at, newest)
+        while page := await self._store.entries(at, PAGE):
+            if page[-1].seq != at + len(page):  # it has no gaps but those of what was pruned
+                first = await self._store.first_event()
+                raise Refusal(faults.EventsGone(f"events after {at} are not kept any more", at, first))
+            await _send(page, outlet)
+            at = page[-1].seq
             if len(page) < PAGE:
-                return
+                break
+        return at
 
-    async def _from_feed(self) -> None:
-        """Until the feed has dropped something."""
-        while not self._subscription.overflowed:
-            self._news = anyio.Event()
-            await self._send(self._subscription.take())
-            if not self._subscription.overflowed:
-                await self._news.wait()
 
-    async def _send(self, entries: Iterable[Entry]) -> None:
-        for entry in entries:
-            if entry.seq <= self._at:
-                continue
-            if self._job is None or entry.job == self._job:
-                await self._outlet.send(EventReply(event_view(entry)))
-            self._at = entry.seq
+async def _send(entries: Iterable[Entry], outlet: Outlet) -> None:
+    for entry in entries:
+        await outlet.send(EventReply(event_view(entry)))

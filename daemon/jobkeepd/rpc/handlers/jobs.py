@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any, Final
 
 from msgspec import Raw, structs
@@ -10,16 +10,20 @@ from msgspec import Raw, structs
 from jobkeep.protocol import faults
 from jobkeep.protocol import jobs as wire
 from jobkeep.protocol.vocabulary import ENDED_STATES
+from jobkeepd.core.authz import Role
 from jobkeepd.core.model import NULL, Job, Peer
+from jobkeepd.errors import UnknownJob
 from jobkeepd.rpc.faults import Refusal, too_large
-from jobkeepd.rpc.frames import encode
+from jobkeepd.rpc.frames import encode, joined, listed
+from jobkeepd.rpc.handlers.logs import sizes
 from jobkeepd.rpc.services import Services
-from jobkeepd.rpc.shown import ShownJobs
+from jobkeepd.rpc.shown import Look, ShownJobs
 from jobkeepd.rpc.views import event_view
 from jobkeepd.store.base import JobFilter
 
-PAGE_SIZE: Final = 2 << 20  # bytes after which a page ends early: specs can be large
-AT_ONCE: Final = 32  # jobs that are read together, for the same reason
+PAGE_SIZE: Final = 512 << 10  # bytes after which a page ends early: specs can be large
+AT_ONCE: Final = 32  # jobs that are read together, for the same reason; more where those before were small
+MOST_AT_ONCE: Final = 256
 WAIT_SIZE: Final = 32 << 20  # bytes of one Wait's reply: it cannot be cut
 
 
@@ -31,52 +35,66 @@ class Reading:
         self._store = services.store
         self._shown = ShownJobs(services)
 
-    def get(self, asked: wire.JobParameters, peer: Peer) -> Raw | Coroutine[Any, Any, Raw | wire.JobReply]:
+    def get(
+        self, asked: wire.GetParameters, peer: Peer, *, role: Role
+    ) -> Raw | Coroutine[Any, Any, Raw | wire.JobReply]:
         """At once for a job that is in memory, without a task."""
+        look = self._shown.look(peer, role)
+        if asked.output:
+            return self._with_output(asked.id, look)
         job = self._store.cached(asked.id)
         if job is not None:
-            reply = self._shown.reply(job)
+            reply = self._shown.reply(job, look)
             if reply is not None:
                 return reply
-        return self._read(asked.id)
+        return self._read(asked.id, look)
 
-    async def _read(self, id: str) -> Raw | wire.JobReply:
+    async def _read(self, id: str, look: Look) -> Raw | wire.JobReply:
         job = await self._store.get(id)
-        return self._shown.reply(job) or wire.JobReply(await self._shown.view(job))
+        return self._shown.reply(job, look) or wire.JobReply(await self._shown.read(job, look))
 
-    async def list(self, asked: wire.ListParameters, peer: Peer) -> wire.ListReply:
-        shown: list[wire.Job] = []
-        size = before = 0
-        async for job in self._matching(asked):
-            if len(shown) == asked.limit or size > PAGE_SIZE:
-                return wire.ListReply(shown, next=before)
-            view = await self._shown.view(job)
-            size += len(encode(view.spec))
-            shown.append(view)
-            before = job.seq
-        return wire.ListReply(shown)
+    async def _with_output(self, id: str, look: Look) -> wire.JobReply:
+        job = await self._store.get(id)
+        view = await self._shown.read(job, look)
+        output = [] if job.run is None else sizes(self._services, job.id, job.run.number)
+        return wire.JobReply(structs.replace(view, output=output))
 
-    async def _matching(self, asked: wire.ListParameters) -> AsyncIterator[Job]:
-        now = self._services.clock.now()
-        where = JobFilter(
+    async def list(self, asked: wire.ListParameters, peer: Peer, *, role: Role) -> bytes:
+        """The frame of a ListReply, put together from jobs that are encoded one by one: most of them were so before."""
+        shown: list[bytes] = []
+        size, before = 0, asked.before
+        where, look = self._filter(asked), self._shown.look(peer, role)
+        while True:
+            page = await self._store.list(where)
+            for job in page:
+                if len(shown) == asked.limit or size > PAGE_SIZE:
+                    return _list_reply(shown, before)
+                try:
+                    encoded = self._shown.encoded(job, look) or encode(await self._shown.read(job, look))
+                except UnknownJob:  # it was removed since the page was read
+                    continue
+                size += len(encoded)
+                shown.append(encoded)
+                before = job.seq
+            if len(page) < where.limit:
+                return _list_reply(shown, None)
+            where = structs.replace(where, before=page[-1].seq, limit=_next_limit(asked.limit, len(shown), size))
+
+    def _filter(self, asked: wire.ListParameters) -> JobFilter:
+        return JobFilter(
             states=None if asked.state is None else tuple(asked.state),
             queue=asked.queue,
             labels=tuple((asked.label or {}).items()),
-            since=None if asked.since_s is None else now - asked.since_s,
+            since=None if asked.since_s is None else self._services.clock.now() - asked.since_s,
             before=asked.before,
             limit=min(AT_ONCE, asked.limit + 1),
         )
-        while page := await self._store.list(where):
-            for job in page:
-                yield job
-            if len(page) < where.limit:
-                return
-            where = structs.replace(where, before=page[-1].seq)
 
-    async def wait(self, asked: wire.WaitParameters, peer: Peer) -> wire.WaitReply:
+    async def wait(self, asked: wire.WaitParameters, peer: Peer, *, role: Role) -> wire.WaitReply:
         ids = list(dict.fromkeys([job.id for job in await self._store.get_all(asked.ids)]))
         ended = {job.id: job for job in await self._services.jobs.wait(ids, asked.any, asked.timeout_s)}
-        shown = [await self._shown.view(ended[id]) for id in ids if id in ended]
+        look = self._shown.look(peer, role)
+        shown = [await self._shown.read(ended[id], look) for id in ids if id in ended]
         if (size := sum(len(encode(view.spec)) for view in shown)) > WAIT_SIZE:
             raise too_large("ids", size, WAIT_SIZE)
         complete = bool(shown) if asked.any else len(shown) == len(ids)
@@ -100,6 +118,16 @@ class Reading:
         return wire.FailedItemsReply(_fitting(items), job.progress.failed_items)
 
 
+def _list_reply(jobs: Sequence[bytes], next: int | None) -> bytes:
+    return joined((b'{"jobs":[', *listed(jobs), b'],"next":%b}' % encode(next)))
+
+
+def _next_limit(wanted: int, count: int, size: int) -> int:
+    """How many jobs to read next: as many as are likely to fit, by what those before have taken."""
+    likely = min((PAGE_SIZE - size) * count // max(size, 1), MOST_AT_ONCE)
+    return min(max(AT_ONCE, likely), wanted + 1 - count)
+
+
 def _fitting(items: Sequence[wire.FailedItem]) -> list[wire.FailedItem]:
     """As many as a page holds, at least one."""
     size = 0
@@ -121,6 +149,10 @@ async def resume(services: Services, asked: wire.ResumeParameters, peer: Peer) -
 
 async def restart(services: Services, asked: wire.RestartParameters, peer: Peer) -> wire.StateReply:
     return _state(await services.jobs.restart(asked.id, peer, from_start=asked.from_start, reason=asked.reason))
+
+
+async def remove(services: Services, asked: wire.RemoveParameters, peer: Peer) -> wire.RemoveReply:
+    return wire.RemoveReply(await services.jobs.remove(asked.id, peer, reason=asked.reason))
 
 
 def _state(job: Job) -> wire.StateReply:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from functools import partial
 from typing import Final
@@ -9,7 +10,7 @@ from typing import Final
 import anyio
 
 from jobkeep.protocol import faults
-from jobkeep.protocol.jobs import LogChunk, LogsParameters
+from jobkeep.protocol.jobs import LogChunk, LogSize, LogsParameters
 from jobkeep.protocol.vocabulary import ENDED_STATES, Stream
 from jobkeepd.core.model import Job, Peer
 from jobkeepd.rpc.faults import Refusal, invalid
@@ -40,6 +41,20 @@ async def logs(services: Services, asked: LogsParameters, peer: Peer, outlet: Ou
         await _follow(services, job.id, number, files, outlet)
     else:
         await _to_end(files, number, outlet, asked.lines)
+
+
+def sizes(services: Services, job: str, number: int) -> list[LogSize]:
+    """Of the streams of a run that there is anything of."""
+    found = []
+    for stream in STREAMS:
+        with contextlib.suppress(OSError):  # such as a link in its place, which is no output
+            log = services.output(job, number, stream)
+            if log is not None:
+                there = log.extent()
+                log.close()
+                if there.size:
+                    found.append(LogSize(stream, there.size, min(there.first, there.size)))
+    return found
 
 
 def _run_number(job: Job, asked: int | None) -> int:
@@ -74,11 +89,13 @@ async def _to_end(files: Sequence[LogFile], number: int, outlet: Outlet, lines: 
 
 async def _pass_on(file: LogFile, there: int, number: int, outlet: Outlet, lines: int | None) -> None:
     while there > 0 and lines != 0:
-        offset = file.offset
-        data = await file.read(min(there, BLOCK))
+        gone, data = await file.read(min(there, BLOCK))
+        offset = file.offset - len(data)
+        if gone:
+            await outlet.send(LogChunk(file.stream, number, offset, b"", dropped=gone))
         if not data:
-            return  # it was truncated meanwhile
-        there -= len(data)
+            return  # all of it is gone, or it was truncated meanwhile
+        there -= gone + len(data)
         if lines is not None:
             data, lines = _first_lines(data, lines)
         for begin in range(0, len(data), CHUNK):

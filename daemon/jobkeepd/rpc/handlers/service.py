@@ -5,6 +5,7 @@ from __future__ import annotations
 from jobkeep.protocol.interface import Nothing
 from jobkeep.protocol.registry import INTERFACES, description
 from jobkeep.protocol.service import DescriptionParameters, DescriptionReply, Info
+from jobkeepd import __version__
 from jobkeepd.core.model import Peer
 from jobkeepd.rpc.faults import NoInterface
 from jobkeepd.rpc.services import Services
@@ -15,7 +16,7 @@ URL = "https://pypi.org/project/jobkeep/"
 
 
 def info(services: Services, asked: Nothing, peer: Peer) -> Info:
-    return Info(VENDOR, PRODUCT, services.host.status().version, URL, list(INTERFACES))
+    return Info(VENDOR, PRODUCT, __version__, URL, list(INTERFACES))
 
 
 def describe(services: Services, asked: DescriptionParameters, peer: Peer) -> DescriptionReply:

@@ -39,6 +39,10 @@ def checkpoint(services: Services, report: wire.CheckpointParameters, peer: Peer
     return _once_durable(services.workers.checkpoint(report))
 
 
+def save_step(services: Services, report: wire.SaveStepParameters, peer: Peer) -> Coroutine[Any, Any, Done]:
+    return _once_durable(services.workers.save_step(report))
+
+
 def finish(services: Services, report: wire.FinishParameters, peer: Peer) -> Latch[None] | Coroutine[Any, Any, Done]:
     taken = services.workers.finish(report)
     return taken if isinstance(taken, Latch) else _once_durable(taken)
@@ -46,6 +50,10 @@ def finish(services: Services, report: wire.FinishParameters, peer: Peer) -> Lat
 
 async def failed_keys(services: Services, asked: wire.FailedKeysParameters, peer: Peer) -> wire.FailedKeysReply:
     return wire.FailedKeysReply(await services.workers.failed_keys(asked))
+
+
+async def step_result(services: Services, asked: wire.StepResultParameters, peer: Peer) -> wire.StepResultReply:
+    return wire.StepResultReply(await services.workers.step_result(asked))
 
 
 async def _once_durable(taken: Awaitable[None]) -> Done:
