@@ -2,11 +2,31 @@
 
 import sys
 
+from jobkeepd import lean
+
 INTERRUPTED = 130
 
 
 def main() -> int:
     try:
+        lean.import_dependencies()
+        part = sys.argv[1] if len(sys.argv) > 1 else ""
+        if part == "emergency":
+            from jobkeepd import emergency
+
+            return emergency.run(sys.argv[2:])
+        if part == "check-config":
+            from jobkeepd import effective
+
+            return effective.run(sys.argv[2:])
+        if part == "restore":
+            from jobkeepd import restore
+
+            return restore.run(sys.argv[2:])
+        if part == "install":
+            from jobkeepd import installing
+
+            return installing.run(sys.argv[2:])
         from jobkeepd.main import run
 
         return run(sys.argv[1:])

@@ -40,6 +40,11 @@ def say_when(text: str, gate: str) -> None:
         time.sleep(0.01)
     print(text)
 
+def say_and_wait(text: str, gate: str) -> None:
+    print(text)
+    while not os.path.exists(gate):
+        time.sleep(0.01)
+
 def slow(gate: str) -> str:
     while not os.path.exists(gate):
         time.sleep(0.01)
@@ -76,7 +81,7 @@ def command_line(socket: Path, cwd: Path, *arguments: str) -> subprocess.Complet
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
 
 
@@ -93,5 +98,5 @@ def start(state: Path, runtime: Path, *arguments: str, **environment: str) -> su
         },
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
     )

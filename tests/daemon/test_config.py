@@ -16,12 +16,29 @@ from msgspec import Struct
 from jobkeepd import config
 from jobkeepd.config import Config, DaemonSettings, load
 from jobkeepd.errors import BadConfig
-from jobkeepd.runner.settings import WorkerSettings
-from jobkeepd.supervisor.settings import JobSettings, QueueSettings
+from jobkeepd.rpc.settings import AccessSettings
+from jobkeepd.runner.settings import DaskSettings, WorkerSettings
+from jobkeepd.supervisor.settings import (
+    CleanupSettings,
+    FamilySettings,
+    JobSettings,
+    LimitSettings,
+    LockSettings,
+    LogSettings,
+    QueueSettings,
+    RecoverySettings,
+    RetentionSettings,
+    ScheduleSettings,
+    SessionSettings,
+)
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "config.toml"
 SECTIONS: dict[str, type[Struct]] = {
-    "daemon": DaemonSettings, "jobs": JobSettings, "workers": WorkerSettings, "queues.default": QueueSettings,
+    "daemon": DaemonSettings, "jobs": JobSettings, "locks": LockSettings, "recovery": RecoverySettings,
+    "access": AccessSettings, "retention": RetentionSettings, "logs": LogSettings,
+    "cleanup": CleanupSettings, "workers": WorkerSettings,
+    "queues.default": QueueSettings, "families.browser": FamilySettings, "sessions.browser": SessionSettings,
+    "limits.client": LimitSettings, "schedules.nightly": ScheduleSettings, "dask.lab": DaskSettings,
 }  # fmt: skip
 HOME = {"XDG_STATE_HOME": "/var/lib/u", "XDG_RUNTIME_DIR": "/run/u"}
 
@@ -91,6 +108,51 @@ def test_a_path_that_no_file_can_have_is_told(tmp_path: Path, key: str) -> None:
     assert f"[daemon] {key}" in problems(tmp_path, f'[daemon]\n{key} = "/a\\u0000b"')[0]
 
 
+BROWSER = '[sessions.browser]\ncommand = ["chromedriver"]\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[sessions.browser]", "[sessions.browser] command: is missing"),
+        ("[sessions.browser]\ncommand = []", "[sessions.browser] command = []"),
+        ('[sessions.browser]\ncommand = [""]', "[sessions.browser] command: it has no name"),
+        ('[sessions."a b"]\ncommand = ["true"]', "is no name for a session"),
+        (f'[sessions.{"x" * 121}]\ncommand = ["true"]', "the name is longer than"),
+        (BROWSER + "colour = 1", "colour: unknown key"),
+        (BROWSER + "health = {}", "exactly one of http, tcp, command, varlink, output is needed"),
+        (BROWSER + 'health = {tcp = "a:1", http = "http://a"}', "exactly one of"),
+        (BROWSER + 'health = {http = "https://a/"}', "is not an address like http://"),
+        (BROWSER + 'health = {http = "http://a:99999/"}', "health"),
+        (BROWSER + 'health = {tcp = "localhost"}', "is not HOST:PORT"),
+        (BROWSER + "health = {tcp = 70000}", "70000 is not HOST:PORT"),
+        (BROWSER + 'health = {varlink = "run/socket"}', "is not an absolute path"),
+        (BROWSER + "health = {command = []}", "the command has no name"),
+        (BROWSER + 'ready = {output = "("}', "is no regular expression"),
+        (BROWSER + 'cwd = "tmp"', "an absolute path is expected"),
+        (BROWSER + 'env = {"a=b" = "c"}', "the name of a variable"),
+        (BROWSER + 'start_timeout = "0s"', "start_timeout"),
+        ("[queues.sessions]\nlimit = 1", "this queue is that of the sessions"),
+    ],
+)
+def test_a_session_that_could_not_be_had_is_told(tmp_path: Path, text: str, said: str) -> None:
+    """When the daemon starts, and not when somebody opens it."""
+    assert said in "; ".join(problems(tmp_path, text))
+
+
+def test_a_session_may_come_from_the_environment_alone(tmp_path: Path) -> None:
+    """Lists and tables are written as in the file; keys have underscores, too."""
+    variables = {
+        "JOBKEEP_SESSIONS_BROWSER_COMMAND": '["driver", "--port=9"]',
+        "JOBKEEP_SESSIONS_BROWSER_HEALTH": '{tcp = "127.0.0.1:9"}',
+        "JOBKEEP_SESSIONS_BROWSER_HEALTH_TIMEOUT": "2s",
+    }
+    browser = loaded(tmp_path, "", **variables).sessions["browser"]
+    assert browser.command == ("driver", "--port=9")
+    assert browser.health is not None
+    assert (browser.health.tcp, browser.health_timeout) == ("127.0.0.1:9", 2.0)
+
+
 def test_a_relative_path_in_a_folder_that_is_gone_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """There is nothing that it could be relative to."""
     (tmp_path / "gone").mkdir()
@@ -117,12 +179,68 @@ def test_the_example_has_every_key(section: str, key: str) -> None:
 
 def test_the_example_has_no_other_key() -> None:
     """Those that are commented out count, too."""
-    text = re.sub(r"^# (\[[a-z.]+\]|[a-z_]+ = \S+)$", r"\1", EXAMPLE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    given = re.compile(r'^# (\[[a-z.]+\]|[a-z_]+ = (?:\S+|"[\d* ]+"))$', flags=re.MULTILINE)
+    text = given.sub(r"\1", EXAMPLE.read_text(encoding="utf-8"))
     found = tomllib.loads(text)
-    found["queues.default"] = found.pop("queues")["default"]
+    for section, name in (
+        ("queues", "default"), ("families", "browser"), ("sessions", "browser"), ("limits", "client"),
+        ("schedules", "nightly"), ("dask", "lab"),
+    ):  # fmt: skip
+        found[f"{section}.{name}"] = found.pop(section)[name]
     assert {name: set(keys) for name, keys in found.items()} == {
         name: set(kind.__struct_fields__) for name, kind in SECTIONS.items()
     }
+
+
+@pytest.mark.parametrize(
+    ("family", "said"),
+    [
+        ('match = ["*"]', "matches everything"),
+        ('match = ["args:"]', "matches everything"),
+        ('match = ["args:.*"]', "matches everything"),
+        ("match = []", "at least one pattern"),
+        ('match = ["args:("]', "no regular expression"),
+        ('match = ["x7q"]\nchild_of = "driver"', "there is no family 'driver'"),
+        ('match = ["x7q"]\nchild_of = "browser"', "leads back to"),
+    ],
+)
+def test_a_family_that_may_have_anybody_in_it_is_refused(tmp_path: Path, family: str, said: str) -> None:
+    """Its orphans may be ended, so that must not be anything at all."""
+    assert [said in problem for problem in problems(tmp_path, f"[families.browser]\n{family}")] == [True]
+
+
+def test_a_family_with_process_1_in_it_is_refused(tmp_path: Path) -> None:
+    """Whatever that is called on this host."""
+    name = Path("/proc/1/comm").read_text(encoding="utf-8").strip()
+    (told,) = problems(tmp_path, f'[families.browser]\nmatch = ["{name}"]')
+    assert told.startswith(f"[families.browser] match: '{name}' matches process 1")
+
+
+def test_a_family_may_be_configured_by_variables(tmp_path: Path) -> None:
+    """Several patterns are parted by commas."""
+    got = loaded(tmp_path, "", JOBKEEP_FAMILIES_WEB_MATCH="x7q,args:--y8q", JOBKEEP_FAMILIES_WEB_MAX_PROCESSES="50")
+    assert got.families == {"web": FamilySettings(match=["x7q", "args:--y8q"], max_processes=50)}
+
+
+@pytest.mark.parametrize("member", ["bob", "user:", "uid:5", "group:a b/c", "user:-x", "user:a,b", "other:x"])
+def test_a_member_is_a_user_or_a_group(tmp_path: Path, member: str) -> None:
+    """Anything else would be nobody, without a word."""
+    (told,) = problems(tmp_path, f'[access]\nsubmitters = ["group:x", "{member}"]')
+    assert told.startswith("[access] submitters")
+
+
+def test_members_may_come_from_the_environment(tmp_path: Path) -> None:
+    """Parted by commas; those that are not said are nobody."""
+    got = loaded(tmp_path, "", JOBKEEP_ACCESS_OPERATORS="user:bob,group:5")
+    assert got.access == AccessSettings([], [], ["user:bob", "group:5"], [])
+
+
+@pytest.mark.parametrize("schedule", ["every day", "0 25 * * *", "0 2 31 2 *"])
+def test_a_schedule_that_never_comes_is_refused(tmp_path: Path, schedule: str) -> None:
+    """With the form that is expected."""
+    (told,) = problems(tmp_path, f'[cleanup]\nschedule = "{schedule}"')
+    assert told.startswith("[cleanup] schedule: ")
+    assert "0 2 * * *" in told
 
 
 FIELDS = {key for kind in SECTIONS.values() for key in kind.__struct_fields__}
@@ -143,18 +261,20 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
     max_leaves=12,
 )
 TABLES = st.dictionaries(
-    st.sampled_from(["daemon", "jobs", "workers", "queues"]) | NAMES, VALUES | st.dictionaries(NAMES, VALUES)
+    st.sampled_from([name.partition(".")[0] for name in SECTIONS]) | NAMES,
+    VALUES | st.dictionaries(NAMES, VALUES),
 )
 VARIABLES = st.dictionaries(
     st.builds(
         lambda *parts: "_".join(("JOBKEEP", *parts)).upper(),
-        st.sampled_from(["daemon", "jobs", "workers", "queues"]) | NAMES,
+        st.sampled_from(["daemon", "jobs", "locks", "cleanup", "workers", "queues", "families", "sessions"]) | NAMES,
         NAMES,
         NAMES,
     )
     | st.sampled_from(["STATE_DIRECTORY", "RUNTIME_DIRECTORY", "XDG_STATE_HOME", "XDG_RUNTIME_DIR"])
     | st.sampled_from([f"JOBKEEP_{name.upper()}_{key.upper()}" for name in SECTIONS for key in KEYS]),
-    st.text(max_size=8) | st.sampled_from(["1h", "3", "/a:/b", "x" * 200, "\udcff", "\ud800"]),
+    st.text(max_size=8)
+    | st.sampled_from(["1h", "3", "/a:/b", "x" * 200, "\udcff", "\ud800", '["true"]', '{tcp="a:1"}', "{a="]),
 )
 
 
@@ -166,7 +286,7 @@ def test_whatever_is_configured_is_a_configuration_or_a_list_of_problems(
     """Nothing else comes out, and every problem is text of one line."""
     told: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(config, "_read", lambda path, problems: copy.deepcopy(tables))
+        patch.setattr(config, "read_file", lambda path, problems: copy.deepcopy(tables))
         try:
             got = load(Path("c.toml"), variables, 4, 1000)
         except BadConfig as error:

@@ -12,7 +12,7 @@ from jobkeep.testing import PrivateDaemon
 
 from .conftest import Cli
 
-PATIENCE = "30s"
+PATIENCE = "60s"
 
 
 def test_a_command_runs_and_its_output_and_status_come_through(cli: Cli) -> None:

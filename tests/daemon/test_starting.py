@@ -104,7 +104,7 @@ def test_of_many_starts_at_once_one_wins_and_the_others_say_who(home: Path) -> N
         env=surroundings(home),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=True,
     )
     winner, *statuses = map(int, race.stdout.split())
@@ -182,7 +182,7 @@ def sabotaged(home: Path, deed: str) -> subprocess.CompletedProcess[str]:
         env=surroundings(home),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
     )
 
 
@@ -237,7 +237,7 @@ def test_a_service_manager_that_reads_nothing_does_not_hold_the_daemon_up(home: 
                     filler.sendto(b"x", str(home / "notify"))
         code = "from jobkeepd.notify import notify; notify('READY=1')"
         environment = {**os.environ, "NOTIFY_SOCKET": str(home / "notify")}
-        subprocess.run([sys.executable, "-c", code], env=environment, timeout=10, check=True)
+        subprocess.run([sys.executable, "-c", code], env=environment, timeout=120, check=True)
 
 
 def test_an_interrupted_start_is_no_crash(monkeypatch: pytest.MonkeyPatch) -> None:
