@@ -61,7 +61,7 @@ class FakeDaemon:
         """Stop listening and drop all connections."""
         os.unlink(self.path)
         self._listener.shutdown(socket.SHUT_RDWR)  # ends the thread, once it has taken what waits in the backlog
-        self._acceptor.join(5)
+        self._acceptor.join(60)
         self._listener.close()
         self.drop_all()
 
@@ -81,7 +81,7 @@ class FakeDaemon:
 
         self._scripts["org.jobkeep." + method] = script
 
-    def received(self, method: str, count: int = 1, timeout: float = 5.0) -> list[Called]:
+    def received(self, method: str, count: int = 1, timeout: float = 60.0) -> list[Called]:
         """The calls of a method once there are `count` of them."""
         name = "org.jobkeep." + method
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -12,10 +13,12 @@ from pathlib import Path
 import pytest
 
 import jobkeep
+from jobkeep.cli.failures import of_client
 from jobkeep.client import autostart
 from jobkeep.client.autostart import answers, refused, start_daemon
 from jobkeep.paths import user_socket
 
+PATIENCE_S = 60.0
 # Answers GetInfo on $JOBKEEP_DAEMON_SOCKET; each start adds its pid to a file.
 DAEMON = """
 import os, socket, sys
@@ -46,19 +49,31 @@ def environ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[st
 
 def test_a_daemon_is_started_and_answers(environ: dict[str, str]) -> None:
     """The call returns the socket once the daemon answers, which is no child of ours."""
-    path = start_daemon(environ=environ, command=[sys.executable, "-c", DAEMON])
+    path = start_daemon(environ=environ, command=[sys.executable, "-c", DAEMON], timeout_s=PATIENCE_S)
 
     assert path == user_socket(environ)
     assert answers(path)
+    pid = int((Path(environ["HOME"]) / "pids").read_text())
     with pytest.raises(ChildProcessError):
-        os.waitpid(int((Path(environ["HOME"]) / "pids").read_text()), os.WNOHANG)
+        os.waitpid(pid, os.WNOHANG)
+    assert not has_descriptor_of(pid)
+
+
+def has_descriptor_of(pid: int) -> bool:
+    """This process has a pidfd of that one."""
+    for descriptor in Path("/proc/self/fdinfo").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # that of this very look
+            if f"\nPid:\t{pid}\n" in descriptor.read_text():
+                return True
+    return False
 
 
 def test_two_at_once_start_one(environ: dict[str, str]) -> None:
     """Whoever is second finds the daemon of the first."""
     with ThreadPoolExecutor(4) as pool:
         starts = [
-            pool.submit(start_daemon, environ=environ, command=[sys.executable, "-c", DAEMON]) for _ in range(4)
+            pool.submit(start_daemon, environ=environ, command=[sys.executable, "-c", DAEMON], timeout_s=PATIENCE_S)
+            for _ in range(4)
         ]
         found = {start.result() for start in starts}
 
@@ -81,12 +96,28 @@ def test_a_daemon_that_ends_at_once_is_quoted(environ: dict[str, str], monkeypat
     assert caught.value.hint == f"see {log}"
 
 
+def test_a_daemon_that_is_set_up_wrongly_says_what_is_wrong(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error of its own: the mistake is the caller's, and no daemon has failed."""
+    monkeypatch.setattr(autostart, "_RIVAL_S", 0.05)
+    environ = {**environ, "JOBKEEP_LOCKS_TTL": "abc"}
+
+    with pytest.raises(jobkeep.BadConfiguration, match="JOBKEEP_LOCKS_TTL = 'abc': not a duration") as caught:
+        start_daemon(environ=environ)
+
+    assert of_client(caught.value).code == 2
+    assert caught.value.hint == "jobkeep daemon check-config tells all that is wrong"
+
+
 def test_a_daemon_that_never_answers_is_given_up(environ: dict[str, str]) -> None:
     """The wait is bounded."""
-    script = "import os, signal; open(os.environ['HOME'] + '/pids', 'w').write(str(os.getpid())); signal.pause()"
+    script = "import os, time; open(os.environ['HOME'] + '/pids', 'w').write(str(os.getpid())); time.sleep(100)"
 
     with pytest.raises(jobkeep.NoDaemon, match="does not answer in time"):
         start_daemon(environ=environ, command=[sys.executable, "-c", script], timeout_s=0.5)
+    pids = Path(environ["HOME"]) / "pids"
+    assert not any(map(has_descriptor_of, map(int, pids.read_text().split() if pids.exists() else ())))
 
 
 def test_where_the_daemon_is_not_installed_the_hint_says_how(

@@ -12,6 +12,7 @@ import pytest
 import jobkeep
 from jobkeep.blocking.channel import BlockingChannel
 from jobkeep.blocking.client import BlockingClient
+from jobkeep.client import patience
 from jobkeep.client.plain import PlainConnection
 
 from .fake_daemon import Called, Drop, FakeDaemon, event, job
@@ -35,7 +36,7 @@ def test_threads_share_a_client(daemon: FakeDaemon) -> None:
 def test_a_long_wait_does_not_hold_up_other_threads(daemon: FakeDaemon) -> None:
     """While one thread waits for a job, another one's call is answered."""
     go = threading.Event()
-    daemon.on("Jobs.Wait", lambda called: {"jobs": [job()], "timed_out": not go.wait(5)})
+    daemon.on("Jobs.Wait", lambda called: {"jobs": [job()], "timed_out": not go.wait(60)})
     daemon.on("Jobs.Get", echo_id)
 
     with jobkeep.connect_blocking(daemon.path) as jk, ThreadPoolExecutor(1) as pool:
@@ -43,7 +44,7 @@ def test_a_long_wait_does_not_hold_up_other_threads(daemon: FakeDaemon) -> None:
         daemon.received("Jobs.Wait")
         assert jk.job("other").info().id == "other"
         go.set()
-        assert waiting.result(5).id == "abc12345"
+        assert waiting.result(60).id == "abc12345"
 
 
 def test_a_forked_child_uses_connections_of_its_own(daemon: FakeDaemon) -> None:
@@ -123,16 +124,27 @@ def test_silence_closes_the_connection(daemon: FakeDaemon) -> None:
     go = threading.Event()
 
     def late(called: Called) -> dict[str, Any]:
-        go.wait(5)
+        go.wait(60)
         return echo_id(called)
 
     daemon.on("Jobs.Resume", late)
     daemon.on("Jobs.Get", echo_id)
-    with BlockingClient(BlockingChannel(daemon.path, None, restart_s=1, silence_s=0.05)) as jk:
+    with BlockingClient(BlockingChannel(daemon.path, None, restart_s=60, silence_s=0.2)) as jk:
         with pytest.raises(jobkeep.ConnectionLost, match="no answer within"):
             jk.job("late").resume()
         go.set()
         assert jk.job("next").info().id == "next"
+
+
+def test_a_daemon_that_never_answers_is_given_up(daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also for what may be asked again: a long silence is no sign of life."""
+    monkeypatch.setattr(patience, "_STEADY_S", 0.01)
+    go = threading.Event()
+    daemon.on("Jobs.Get", lambda called: {"waited": go.wait(60)})
+    client = BlockingClient(BlockingChannel(daemon.path, None, restart_s=0.2, silence_s=0.05))
+    with client as jk, pytest.raises(jobkeep.ConnectionLost, match="no answer within"):
+        jk.job("j1").info()
+    go.set()
 
 
 def test_streams_break_and_go_on(daemon: FakeDaemon) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 
 import jobkeep
+from jobkeep.client import patience
 from jobkeep.client.channel import Channel
 from jobkeep.client.client import Client
 
@@ -29,6 +31,18 @@ async def test_replies_arrive_in_any_pieces(daemon: FakeDaemon, chunk: int) -> N
 
     async with jobkeep.connect(daemon.path) as jk:
         assert (await jk.job("j1").info()).id == "j1"
+
+
+async def test_the_socket_may_be_any_path(daemon: FakeDaemon) -> None:
+    """A pathlib.Path as well as a string."""
+    daemon.on("Jobs.Get", echo_id)
+
+    async with jobkeep.connect(Path(daemon.path)) as jk:
+        assert (await jk.job("j1").info()).id == "j1"
+    with jobkeep.connect_blocking(Path(daemon.path)) as blocking:
+        assert blocking.job("j1").info().id == "j1"
+    with pytest.raises(TypeError):
+        jobkeep.connect(7)  # type: ignore[arg-type]
 
 
 async def test_overlapping_calls_get_their_own_replies(daemon: FakeDaemon) -> None:
@@ -52,7 +66,7 @@ async def test_a_cancelled_call_leaves_the_connection_usable(daemon: FakeDaemon)
     go = threading.Event()
 
     def slowly(called: Called) -> dict[str, Any]:
-        go.wait(5)
+        go.wait(60)
         return echo_id(called)
 
     daemon.on("Jobs.Get", slowly, echo_id)
@@ -72,7 +86,7 @@ async def test_a_cancelled_reader_passes_the_reading_on(daemon: FakeDaemon) -> N
     go = threading.Event()
 
     def slowly(called: Called) -> dict[str, Any]:
-        go.wait(5)
+        go.wait(60)
         return echo_id(called)
 
     daemon.on("Jobs.Get", slowly, echo_id)
@@ -148,11 +162,22 @@ async def test_a_daemon_that_stays_away_is_an_error(daemon: FakeDaemon) -> None:
 async def test_silence_is_an_error(daemon: FakeDaemon) -> None:
     """A daemon that takes calls and answers none is given up."""
     go = threading.Event()
-    daemon.on("Jobs.Resume", lambda called: {"waited": go.wait(5)})
+    daemon.on("Jobs.Resume", lambda called: {"waited": go.wait(60)})
 
     async with Client(Channel(daemon.path, None, restart_s=0, silence_s=0.05)) as jk:
         with pytest.raises(jobkeep.ConnectionLost, match=r"no answer within 0\.05 s"):
             await jk.job("j1").resume()
+    go.set()
+
+
+async def test_a_daemon_that_never_answers_is_given_up(daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also for what may be asked again: a long silence is no sign of life."""
+    monkeypatch.setattr(patience, "_STEADY_S", 0.01)
+    go = threading.Event()
+    daemon.on("Jobs.Get", lambda called: {"waited": go.wait(60)})
+    async with Client(Channel(daemon.path, None, restart_s=0.2, silence_s=0.05)) as jk:
+        with anyio.fail_after(60), pytest.raises(jobkeep.ConnectionLost, match=r"no answer within 0\.05 s"):
+            await jk.job("j1").info()
     go.set()
 
 

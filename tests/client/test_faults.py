@@ -19,9 +19,12 @@ from .fake_daemon import FakeDaemon, Refusal
 VALUES: dict[str, Any] = {
     "message": "it is so", "id": "j1", "matches": ["j1", "j12"], "key": "k", "state": "failed", "since_s": 1.5,
     "action": "cancel", "reason": "over", "field": "queue", "queue": "q", "known": ["default"], "size": 2, "limit": 1,
-    "request_id": "r", "run": 2, "worker": "w", "uid": 7, "after": 3, "reference": "x1",
+    "request_id": "r", "run": 2, "worker": "w", "uid": 7, "after": 3, "reference": "x1", "schedule": "nightly",
+    "name": "l", "kind": "run", "job": "j1", "pid": 5, "token": 4, "protocol": 3, "oldest": 1, "newest": 2,
+    "first": 8, "role": "viewer", "needed": "operator", "hint": "ask them",
+    "most": 9,
 }  # fmt: skip
-RUN_AS_TEXT = {"StaleToken"}
+RUN_AS_TEXT = {"StaleToken", "NotThisRun"}
 
 
 @pytest.mark.parametrize("name", FAULTS)

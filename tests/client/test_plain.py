@@ -104,7 +104,7 @@ def test_why_nobody_answers_is_said(tmp_path: Path) -> None:
     daemon = FakeDaemon(path)
     go = threading.Event()
     daemon.on("Admin.Status", Drop())
-    daemon.on("Admin.Stop", lambda called: {"waited": go.wait(5)})
+    daemon.on("Admin.Stop", lambda called: {"waited": go.wait(60)})
     with pytest.raises(jobkeep.ConnectionLost, match="closed the connection"):
         PlainConnection(path, 5.0).call("org.jobkeep.Admin.Status")
     with pytest.raises(jobkeep.ConnectionLost, match=r"no answer within 0\.05 s"):

@@ -125,6 +125,39 @@ def test_lines_are_cut_apart_by_stream() -> None:
     assert list(cutter.flush()) == ["y"]
 
 
+def test_dropped_output_is_a_line_that_says_so() -> None:
+    """What was before it and is not complete any more comes first, and is not joined with what comes behind it."""
+    cutter = LineCutter()
+    cut = [
+        cutter.feed(LogChunk("stdout", 1, 0, b"whole\nhal")),
+        cutter.feed(LogChunk("stderr", 1, 0, b"other")),
+        cutter.feed(LogChunk("stdout", 1, 2057, b"", dropped=2048)),
+        cutter.feed(LogChunk("stdout", 1, 2057, b"next\n")),
+    ]
+
+    assert cut == [["whole"], [], ["hal", "… 2 KiB of older output dropped by rotation"], ["next"]]
+
+
+@pytest.mark.parametrize("kind", ["awaited", "blocking"])
+async def test_dropped_output_is_told_once_and_with_what_was_not_seen(daemon: FakeDaemon, kind: str) -> None:
+    """After a break both streams are asked for from their beginning, and again something may have gone."""
+    daemon.on(
+        "Jobs.Logs",
+        [{**chunk(b"", 100), "dropped": 100}, chunk(b"one\n", 100), Drop()],
+        [{**chunk(b"", 100), "dropped": 100}, chunk(b"one\n", 100), {**chunk(b"", 150), "dropped": 46}, {}],
+    )
+    if kind == "blocking":
+        with jobkeep.connect_blocking(daemon.path) as blocking:
+            chunks = list(blocking.job("j").logs(follow=True, raw=True))
+    else:
+        async with jobkeep.connect(daemon.path) as jk:
+            chunks = [each async for each in jk.job("j").logs(follow=True, raw=True)]
+
+    assert [(each.offset, each.data, each.dropped) for each in chunks] == [
+        (100, b"", 100), (100, b"one\n", 0), (150, b"", 46),
+    ]  # fmt: skip
+
+
 async def test_a_wait_goes_on_over_restarts(daemon: FakeDaemon) -> None:
     """A wait whose connection drops is asked again, for the time that is left."""
     daemon.on("Jobs.Wait", Drop(), {"jobs": [job()]})
@@ -215,7 +248,7 @@ async def test_waiting_for_very_many_jobs_at_once_takes_few_connections(daemon: 
         if called.parameters["timeout_s"] == 0:
             looked.release()
             return {"jobs": [job(called.parameters["ids"][0])] if go.is_set() else [], "timed_out": not go.is_set()}
-        go.wait(5)
+        go.wait(60)
         return {"jobs": [job(called.parameters["ids"][0])]}
 
     daemon.on("Jobs.Wait", wait)

@@ -11,11 +11,15 @@ from typing import Any
 import pytest
 
 import jobkeep
+from jobkeep.blocking.channel import BlockingChannel
+from jobkeep.blocking.client import BlockingClient
 from jobkeep.client import requests, specs, surroundings
+from jobkeep.client.channel import Channel
+from jobkeep.client.client import Client
 from jobkeep.protocol.jobs import SubmitManyParameters
 from jobkeep.protocol.vocabulary import DEFAULT_MESSAGE_LIMIT
 
-from .fake_daemon import Called, FakeDaemon
+from .fake_daemon import Called, Drop, FakeDaemon, Refusal
 
 
 def accepted(called: Called) -> dict[str, Any]:
@@ -35,7 +39,7 @@ def test_a_command_carries_its_options_and_surroundings(daemon: FakeDaemon, monk
         jk.run(
             ["rsync", "-a"], queue="io", label={"client": "acme"}, timeout="2h", grace=timedelta(seconds=3),
             backoff=1.5, retries=3, on_lost="resume", key="k", on_conflict="return", priority=5, env={"A": "b"},
-            request_id="r1", name="sync",
+            request_id="r1", secrets=["A"], name="sync", memory="1.5G", cpu=0.5, nice=5, nofile=4096,
         )  # fmt: skip
 
     sent = daemon.received("Jobs.Submit")[0].parameters
@@ -48,7 +52,9 @@ def test_a_command_carries_its_options_and_surroundings(daemon: FakeDaemon, monk
         "spec": {
             "command": ["rsync", "-a"], "queue": "io", "labels": {"client": "acme"}, "timeout_s": 7200.0,
             "grace_s": 3.0, "backoff_s": 1.5, "retries": 3, "on_lost": "resume", "key": "k", "priority": 5,
-            "env": {"A": "b"}, "name": "sync", "cwd": os.getcwd(), **({} if umask == 0o022 else {"umask": umask}),
+            "memory_bytes": 3 << 29, "cpu": 0.5, "nice": 5, "nofile": 4096,
+            "env": {"A": "b"}, "secrets": ["A"],
+            "name": "sync", "cwd": os.getcwd(), **({} if umask == 0o022 else {"umask": umask}),
         },
     }  # fmt: skip
     assert environment["PLAIN"] == "yes"
@@ -73,6 +79,9 @@ def test_a_function_is_named_by_where_it_is_imported_from() -> None:
         ({"queue": "no good"}, "queue"),
         ({"priority": "high"}, "priority"),
         ({"retries": -1}, "retries"),
+        ({"memory": "much"}, "memory"),
+        ({"memory": None, "cpu": 0}, "cpu"),
+        ({"nice": 20}, "nice"),
     ],
 )
 def test_a_bad_option_is_refused_before_anything_is_sent(options: dict[str, Any], word: str) -> None:
@@ -92,13 +101,13 @@ def test_what_json_cannot_say_is_refused() -> None:
     with pytest.raises(jobkeep.InvalidRequest, match="JSON"):
         specs.call("m:f", {"x": object()}, {})
     with pytest.raises(jobkeep.InvalidRequest, match="JSON"):
-        requests.submit(specs.command(["\udcff"], {}), None, None).frame()
+        requests.submit(specs.command(["\udcff"], {}), None, "r1").frame()
 
 
 def test_a_message_over_the_limit_is_refused() -> None:
     """Nothing over 1 MiB is sent."""
     with pytest.raises(jobkeep.TooLarge, match="1048576"):
-        requests.submit(specs.command(["x" * 100_000] * 11, {}), None, None).frame()
+        requests.submit(specs.command(["x" * 100_000] * 11, {}), None, "r1").frame()
 
 
 def test_the_interpreter_is_the_environments_own(tmp_path: Path) -> None:
@@ -140,7 +149,7 @@ def test_large_items_are_cut_by_size() -> None:
 def test_an_item_that_fits_no_message_is_refused() -> None:
     """One item over the limit is an error, not an endless cutting."""
     with pytest.raises(jobkeep.TooLarge, match="an item"):
-        list(requests.submit_many({"function": "m:f"}, [{"arguments": {"text": "x" * (1 << 20)}}], None))
+        list(requests.submit_many({"function": "m:f"}, [{"arguments": {"text": "x" * (1 << 20)}}], "bulk"))
 
 
 def test_many_jobs_are_submitted_in_order(daemon: FakeDaemon) -> None:
@@ -161,3 +170,45 @@ def test_arguments_that_json_has_no_word_for_are_refused_before_anything_is_sent
     """A NaN would arrive as null."""
     with pytest.raises(jobkeep.InvalidRequest, match="nan"):
         specs.call("m:f", {"rate": float("nan")}, {})
+
+
+def impatient(daemon: FakeDaemon) -> BlockingClient:
+    return BlockingClient(BlockingChannel(daemon.path, None, restart_s=0.05))
+
+
+def test_a_submit_of_unknown_outcome_says_how_to_find_out(daemon: FakeDaemon) -> None:
+    """The id that the client has drawn is in the error, and asks for the same job again."""
+    daemon.on("Jobs.Submit", Drop())
+    with impatient(daemon) as jk:
+        with pytest.raises(jobkeep.ConnectionLost) as lost:
+            jk.run(["true"])
+        drawn = daemon.received("Jobs.Submit")[0].parameters["request_id"]
+        assert lost.value.request_id == drawn
+        assert drawn in (lost.value.hint or "")
+        daemon.on("Jobs.Submit", accepted)
+        assert jk.run(["true"], request_id=lost.value.request_id).id == "j1"
+    assert {called.parameters["request_id"] for called in daemon.received("Jobs.Submit", 3)} == {drawn}
+
+
+def test_a_bulk_submit_that_was_refused_half_way_can_be_taken_up_again(daemon: FakeDaemon) -> None:
+    """What was accepted is lost to nobody: the error has the id of the whole."""
+    full = Refusal("org.jobkeep.Admin.StorageFull", {"message": "no space left"})
+    daemon.on("Jobs.SubmitMany", lambda called: {"ids": ["x"] * len(called.parameters["items"])}, full)
+    with impatient(daemon) as jk, pytest.raises(jobkeep.StorageFull) as refused:
+        jk.submit_many({"command": ["true"]}, [{}] * 1001)
+    first = daemon.received("Jobs.SubmitMany", 2)[0].parameters["request_id"]
+    assert first == f"{refused.value.request_id}/1"
+
+
+@pytest.mark.anyio
+async def test_a_submit_of_unknown_outcome_says_how_to_find_out_to_those_who_await(daemon: FakeDaemon) -> None:
+    """One at a time, and many."""
+    daemon.on("Jobs.Submit", Drop())
+    daemon.on("Jobs.SubmitMany", Drop())
+    async with Client(Channel(daemon.path, None, restart_s=0.05)) as jk:
+        with pytest.raises(jobkeep.ConnectionLost) as lost:
+            await jk.call("m:f")
+        assert lost.value.request_id == daemon.received("Jobs.Submit")[0].parameters["request_id"]
+        with pytest.raises(jobkeep.ConnectionLost) as lost:
+            await jk.submit_many({"command": ["true"]}, [{}])
+        assert daemon.received("Jobs.SubmitMany")[0].parameters["request_id"] == f"{lost.value.request_id}/1"

@@ -32,6 +32,13 @@ class BlockingChannel:
         self._pid = os.getpid()
         self._spare: list[PlainConnection] = []  # append and pop are atomic
 
+    @property
+    def path(self) -> str:
+        """The socket that is talked to. Raises DaemonUnreachable once closed."""
+        if self._path is None:
+            raise DaemonUnreachable("the socket", "this client is closed")
+        return self._path
+
     def close(self) -> None:
         """Close what is idle; calls under way end as they would."""
         self._path = None
@@ -42,23 +49,22 @@ class BlockingChannel:
         frame = request.frame()
         patience = None
         while True:
-            began = monotonic()
             try:
                 return request.reply(self._exchange(frame, self._silence_s))
             except BREAKS as error:
                 patience = patience or Patience(self._restart_s)
-                self._bear(patience, error, began, request.route.safe)
+                self._bear(patience, error, None, request.route.safe)
 
     def ask_apart(self, build: Callable[[], Request[R]]) -> R:
         """One call that may take days; `build` is called again for each attempt, since time has passed."""
         patience = Patience(self._restart_s)
         while True:
             began = monotonic()
+            request = build()
             try:
-                request = build()
                 return request.reply(self._exchange(request.frame(), None))
             except BREAKS as error:
-                self._bear(patience, error, began)
+                self._bear(patience, error, began, request.route.safe)
 
     def follow(self, follower: Follower[R, T], may_begin: Callable[[], bool] | None = None) -> Iterator[T]:
         """What a stream brings, until it ends; after a break it goes on where it was.
@@ -106,9 +112,12 @@ class BlockingChannel:
         self._give_back(connection)
         return message
 
-    def _bear(self, patience: Patience, error: JobkeepError, began: float, safe: bool = True) -> None:
-        """Wait a little before the next attempt, or raise the error."""
-        patience.held_since(began)
+    def _bear(self, patience: Patience, error: JobkeepError, began: float | None, safe: bool = True) -> None:
+        """Wait a little before the next attempt, or raise the error. `began`: from when on the connection was of use
+        until now; one on which a short call was waiting in vain was of none.
+        """
+        if began is not None:
+            patience.held_since(began)
         if self._path is None or patience.over() or not may_repeat(error, safe):
             raise error
         sleep(patience.pause())
@@ -120,9 +129,7 @@ class BlockingChannel:
         try:
             return self._spare.pop()
         except IndexError:
-            if self._path is None:
-                raise DaemonUnreachable("the socket", "this client is closed") from None
-            return PlainConnection(self._path, self._silence_s)
+            return PlainConnection(self.path, self._silence_s)
 
     def _give_back(self, connection: PlainConnection) -> None:
         if self._path is None or len(self._spare) >= _SPARE:

@@ -14,11 +14,12 @@ from time import monotonic, sleep
 
 from jobkeep import paths
 from jobkeep.client.plain import PlainConnection
-from jobkeep.errors import DaemonUnreachable, NoDaemon
+from jobkeep.errors import BadConfiguration, DaemonUnreachable, NoDaemon
 
 START_S = 10.0
 _POLL_S = 0.02
 _RIVAL_S = 1.0  # our daemon gave way to another one, which is about to answer
+_WRONG = " the configuration is wrong: "  # so jobkeepd says it
 _NEEDED = ("jobkeepd", "aiosqlite", "structlog")
 # Twice removed from us, so that no caller has a child it does not know of. It prints the daemon's pid.
 _SCRIPT = '"$@" </dev/null >/dev/null 2>>"$0" & echo $!'
@@ -49,7 +50,7 @@ def start_daemon(
             if not answers(path):
                 _start(argv, path, state + "/daemon.log", {**environ, "JOBKEEP_DAEMON_SOCKET": path}, deadline)
     except OSError as error:
-        raise NoDaemon(path, f"it cannot be started: {error}") from error
+        raise NoDaemon(path, f"it cannot be started: {error}", "jobkeep doctor says what is wrong there") from error
     return path
 
 
@@ -64,9 +65,14 @@ def refused(environ: Mapping[str, str], *, uid: int | None = None, proc: str = "
     return None
 
 
+def is_installed() -> bool:
+    """Whether this Python has jobkeepd, with all that it imports."""
+    return all(find_spec(module) is not None for module in _NEEDED)
+
+
 def daemon_command(socket: str) -> list[str]:
     """How to run jobkeepd. Raises NoDaemon where it is not installed."""
-    if not sys.executable or any(find_spec(module) is None for module in _NEEDED):
+    if not sys.executable or not is_installed():
         raise NoDaemon(socket, "jobkeepd is not installed here", "pip install 'jobkeep[daemon]'")
     script = os.path.join(os.path.dirname(sys.executable), "jobkeepd")
     return [script] if os.access(script, os.X_OK) else [sys.executable, "-m", "jobkeepd"]
@@ -97,35 +103,34 @@ def _start(argv: list[str], path: str, log: str, environ: dict[str, str], deadli
         env=environ,
         check=True,
     )
-    ended = _watch(int(launched.stdout))
-    while not answers(path):
-        if ended():
-            deadline = min(deadline, monotonic() + _RIVAL_S)
-        if monotonic() >= deadline:
-            why = "ended at once" if ended() else "does not answer in time"
-            raise NoDaemon(path, f"jobkeepd was started and {why}{_last_words(log, begin)}", f"see {log}")
-        sleep(_POLL_S)
+    with _watched(int(launched.stdout)) as ended:
+        while not answers(path):
+            if ended():
+                deadline = min(deadline, monotonic() + _RIVAL_S)
+            if monotonic() >= deadline:
+                why, words = "ended at once" if ended() else "does not answer in time", _last_words(log, begin)
+                if _WRONG in words:
+                    mistakes = f"{_WRONG.strip()} {words.partition(_WRONG)[2]}"
+                    raise BadConfiguration(path, mistakes, "jobkeep daemon check-config tells all that is wrong")
+                raise NoDaemon(path, f"jobkeepd was started and {why}{words}", f"see {log}")
+            sleep(_POLL_S)
 
 
-def _watch(pid: int) -> Callable[[], bool]:
-    """Whether that process has ended, at any later time."""
+@contextmanager
+def _watched(pid: int) -> Iterator[Callable[[], bool]]:
+    """Whether that process has ended, at any time of the block."""
     try:
         pidfd = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return lambda: True
-    except (OSError, AttributeError):  # no such call here: the deadline alone decides
-        return lambda: False
+    except (OSError, AttributeError) as error:  # with no such call here the deadline alone decides
+        is_gone = isinstance(error, ProcessLookupError)
+        yield lambda: is_gone
+        return
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
-    gone: list[bool] = []
-
-    def ended() -> bool:
-        if not gone and poll.poll(0):
-            os.close(pidfd)
-            gone.append(True)
-        return bool(gone)
-
-    return ended
+    try:
+        yield lambda: bool(poll.poll(0))
+    finally:
+        os.close(pidfd)
 
 
 def _last_words(log: str, begin: int) -> str:

@@ -67,8 +67,8 @@ class Channel:
         patience = Patience(self._restart_s)
         while True:
             began = monotonic()
+            request = build()
             try:
-                request = build()
                 link = await self.borrow()
                 try:
                     message = await link.call(request.frame())
@@ -78,7 +78,7 @@ class Channel:
                 self.give_back(link)
                 return request.reply(message)
             except BREAKS as error:
-                await self.bear(patience, error, began)
+                await self.bear(patience, error, began, request.route.safe)
 
     def patience(self) -> Patience:
         """For one stream."""
@@ -87,15 +87,17 @@ class Channel:
     async def _insist(self, request: Request[R], frame: bytes) -> R:
         patience = Patience(self._restart_s)
         while True:
-            began = monotonic()
             try:
                 return request.reply(await (await self._shared()).call(frame))
             except BREAKS as error:
-                await self.bear(patience, error, began, request.route.safe)
+                await self.bear(patience, error, None, request.route.safe)
 
-    async def bear(self, patience: Patience, error: JobkeepError, began: float, safe: bool = True) -> None:
-        """Wait a little before the next attempt, or raise the error."""
-        patience.held_since(began)
+    async def bear(self, patience: Patience, error: JobkeepError, began: float | None, safe: bool = True) -> None:
+        """Wait a little before the next attempt, or raise the error. `began`: from when on the connection was of use
+        until now; one on which a short call was waiting in vain was of none.
+        """
+        if began is not None:
+            patience.held_since(began)
         if self._path is None or patience.over() or not may_repeat(error, safe):
             raise error
         await self._network.sleep(patience.pause())
@@ -108,6 +110,13 @@ class Channel:
             return current
         self._link = link
         return link
+
+    @property
+    def path(self) -> str:
+        """The socket that is talked to. Raises DaemonUnreachable once closed."""
+        if self._path is None:
+            raise DaemonUnreachable(self._socket or "any socket", "this client is closed; use it in `async with`")
+        return self._path
 
     @property
     def crowded(self) -> bool:
@@ -147,6 +156,4 @@ class Channel:
         link.close()
 
     async def _dial(self, silence_s: float | None) -> Link:
-        if self._path is None:
-            raise DaemonUnreachable(self._socket or "any socket", "this client is closed; use it in `async with`")
-        return await self._network.dial(self._path, silence_s)
+        return await self._network.dial(self.path, silence_s)

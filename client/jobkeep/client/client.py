@@ -2,34 +2,41 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from jobkeep.client import requests, specs
+from jobkeep.client.administration import Administrator
+from jobkeep.client.bulk import BulkActing
 from jobkeep.client.channel import Channel
 from jobkeep.client.following import EventFollower
 from jobkeep.client.jobs import JobHandle, wait
+from jobkeep.client.locks import Locking
+from jobkeep.client.patience import BREAKS
+from jobkeep.client.queues import Queueing
+from jobkeep.client.schedules import Scheduling
+from jobkeep.client.sessions import SessionOpening
 from jobkeep.client.specs import JobOptions
 from jobkeep.client.streaming import Paging, Streaming
-from jobkeep.protocol.admin import SqlReply, StatusReply
-from jobkeep.protocol.jobs import Event, Job, SubmitReply
-from jobkeep.protocol.vocabulary import JobState
+from jobkeep.client.upkeep import Upkeep
+from jobkeep.errors import JobkeepError
+from jobkeep.protocol.jobs import Event, Job, JobSpec
+from jobkeep.protocol.vocabulary import JobState, OnConflict
 
 if TYPE_CHECKING:
-    from jobkeep.client.routes import Request
     from jobkeep.protocol.durations import Duration
-    from jobkeep.protocol.service import Info
 
 
-def connect(socket: str | None = None, *, autostart: bool | None = None) -> Client:
+def connect(socket: str | os.PathLike[str] | None = None, *, autostart: bool | None = None) -> Client:
     """A client to be used in `async with`, on asyncio and on trio.
 
     `socket` is a path; by default $JOBKEEP_SOCKET, the user's daemon, the system's, or a daemon started now.
     `autostart` False starts none, None leaves that to $JOBKEEP_AUTOSTART.
     Entering raises DaemonUnreachable, or NoDaemon with a hint.
     """
-    return Client(Channel(socket, autostart))
+    return Client(Channel(None if socket is None else os.fspath(socket), autostart))
 
 
 class Submitter:
@@ -38,13 +45,14 @@ class Submitter:
     _channel: Channel
 
     async def run(self, argv: Sequence[str], **options: Unpack[JobOptions]) -> JobHandle:
-        """Submit a command; once this returns the job is durable.
+        """Submit a command, as a list of words; once this returns the job is durable.
 
-        It gets this process's environment, umask and directory unless `cwd` names another. Raises InvalidRequest,
-        KeyConflict, UnknownQueue, NotPermitted, StorageFull.
+        It gets this process's environment, umask and directory unless `env` or `cwd` say otherwise. `timeout`, `delay`
+        and their like are seconds or `"90s"`, `"15m"`, `"2h"`. Raises InvalidRequest, UnknownQueue, NotFound (`after`),
+        TooLarge, KeyConflict, LockHeld (`on_conflict`), RequestMismatch, StorageFull.
         """
         on_conflict, request_id = options.pop("on_conflict", None), options.pop("request_id", None)
-        return await self._submit(requests.submit(specs.command(argv, options), on_conflict, request_id))
+        return await self._submit(specs.command(argv, options), on_conflict, request_id)
 
     async def call(
         self,
@@ -52,9 +60,11 @@ class Submitter:
         arguments: Mapping[str, Any] | None = None,
         **options: Unpack[JobOptions],
     ) -> JobHandle:
-        """Submit a Python function, by `module:qualname` or itself, with keyword arguments that are JSON values."""
+        """Submit a Python function, by `module:qualname` or itself, with keyword arguments that are JSON values of at
+        most 256 KiB; the rest is as in `run`. Raises what `run` does.
+        """
         on_conflict, request_id = options.pop("on_conflict", None), options.pop("request_id", None)
-        return await self._submit(requests.submit(specs.call(function, arguments, options), on_conflict, request_id))
+        return await self._submit(specs.call(function, arguments, options), on_conflict, request_id)
 
     async def submit_many(
         self, template: Mapping[str, Any], items: Iterable[Mapping[str, Any]], *, request_id: str | None = None
@@ -62,20 +72,35 @@ class Submitter:
         """Submit many jobs, each a template with some options of its own; options as in `run`, and `command`,
         `function`, `arguments`. Each message of up to 1000 jobs is accepted as a whole or not at all.
 
-        After an error, the same `request_id` and items submit what is missing and return all.
+        After an error, its `request_id` and the same items submit what is missing and return all. Raises
+        InvalidRequest, which names the item, UnknownQueue, NotFound (`after`), TooLarge, RequestMismatch, StorageFull.
         """
         handles: list[JobHandle] = []
+        request_id = request_id or requests.new_id()
         for request in requests.submit_many(template, items, request_id):
-            reply = await self._channel.ask(request)
+            try:
+                reply = await self._channel.ask(request)
+            except JobkeepError as error:
+                raise requests.unresolved(error, request_id) from None
             handles += [JobHandle(self._channel, id) for id in reply.ids]
         return handles
 
-    async def _submit(self, request: Request[SubmitReply]) -> JobHandle:
-        return JobHandle(self._channel, (await self._channel.ask(request)).id)
+    async def _submit(self, spec: JobSpec, on_conflict: OnConflict | None, request_id: str | None) -> JobHandle:
+        request_id = request_id or requests.new_id()
+        try:
+            reply = await self._channel.ask(requests.submit(spec, on_conflict, request_id))
+        except BREAKS as error:
+            raise requests.unresolved(error, request_id) from None
+        return JobHandle(self._channel, reply.id)
 
 
-class Client(Submitter):
-    """A connection to one daemon. It outlives the daemon's restarts; calls may overlap."""
+class Client(Submitter, BulkActing, Locking, Queueing, Scheduling, SessionOpening, Administrator, Upkeep):
+    """A connection to one daemon. It outlives the daemon's restarts; calls may overlap, and be cancelled at any time.
+
+    What any call may raise: DaemonUnreachable where none answers for longer than a restart takes (10 s); ConnectionLost
+    where it may have taken effect and asking again could do more; ShuttingDown, OutcomeUnknown (the daemon's disk),
+    NotPermitted, ProtocolError, DaemonError. Durations are seconds, or such as "90s", "15m", "3.5h", "2d".
+    """
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
@@ -90,7 +115,7 @@ class Client(Submitter):
         self.close()
 
     def close(self) -> None:
-        """Disconnect. Jobs are not touched."""
+        """Disconnect. Jobs are not touched. Calls afterwards raise DaemonUnreachable."""
         self._channel.close()
 
     def job(self, id: str) -> JobHandle:
@@ -106,7 +131,9 @@ class Client(Submitter):
         since: Duration | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[Job]:
-        """Jobs, newest first; `since`: created or ended within that time; `limit`: how many at most."""
+        """Jobs, newest first; `since`: created or ended within that time; `limit`: how many at most. Raises
+        InvalidRequest.
+        """
         pages = requests.Pages(state, queue, label, since, limit)
 
         async def next_page() -> list[Job]:
@@ -115,29 +142,18 @@ class Client(Submitter):
         return Paging(next_page)
 
     async def wait(self, ids: Sequence[str], any: bool = False, timeout: Duration | None = None) -> list[Job]:
-        """The jobs once all have ended, or with `any` those that have as soon as one has. Raises TimedOut."""
+        """The jobs once all have ended, or with `any` those that have as soon as one has. It may take days, and
+        outlives restarts of the daemon. Raises TimedOut, whose `ended` has the ids of those that have; NotFound,
+        InvalidRequest.
+        """
         return await wait(self._channel, list(ids), any, timeout)
 
     def events(self, after: int | None = None, follow: bool = False) -> AsyncIterator[Event]:
-        """The journal after a seq: what there is, or with `follow` for ever (from now on unless `after` is given)."""
+        """The journal after a seq: what there is, or with `follow` for ever (from now on unless `after` is given).
+        `seq` rises by one from event to event, also over restarts of the daemon. Raises EventsGone for what was pruned.
+        """
         return Streaming(self._channel, EventFollower(after, follow))
 
     async def history(self, id: str) -> list[Event]:
-        """A job's journal, oldest first."""
+        """A job's journal, oldest first. Raises NotFound, Ambiguous."""
         return await self.job(id).history()
-
-    async def sql(self, query: str) -> SqlReply:
-        """A read-only query over the documented views, 5 s at most. Raises InvalidRequest."""
-        return await self._channel.ask(requests.sql(query))
-
-    async def status(self) -> StatusReply:
-        """What the daemon is and does."""
-        return await self._channel.ask(requests.status())
-
-    async def info(self) -> Info:
-        """Vendor, version and interfaces of the daemon."""
-        return await self._channel.ask(requests.info())
-
-    async def stop_daemon(self) -> int:
-        """End the daemon and return its pid; jobs run on and are adopted by the next one."""
-        return (await self._channel.ask(requests.stop())).pid

@@ -64,21 +64,39 @@ def _with_facts(kind: type[errors.JobkeepError], *names: str) -> Callable[[Any],
     return lambda fault: kind(fault.message, *(getattr(fault, name) for name in names))
 
 
+def _not_permitted(fault: faults.NotPermitted) -> errors.NotPermitted:
+    error = errors.NotPermitted(fault.message)
+    error.role, error.needed, error.hint = fault.role, fault.needed, fault.hint
+    return error
+
+
 EXCEPTIONS: dict[type[faults.Fault], Callable[[Any], errors.JobkeepError]] = {
     faults.NotFound: _with_facts(errors.NotFound, "id"),
     faults.Ambiguous: _with_facts(errors.Ambiguous, "id", "matches"),
     faults.KeyConflict: _with_facts(errors.KeyConflict, "key", "id", "state", "since_s"),
+    faults.LockHeld: _with_facts(errors.LockHeld, "name", "since_s", "kind", "job", "pid", "uid"),
+    faults.LeaseLost: _with_facts(errors.LeaseLost, "name", "token"),
+    faults.UnknownLock: _with_facts(errors.UnknownLock, "name"),
+    faults.UnknownSession: _with_facts(errors.UnknownSession, "name", "known"),
+    faults.SessionInUse: _with_facts(errors.SessionInUse, "name", "since_s", "kind", "job", "pid", "uid"),
+    faults.SessionFailed: _with_facts(errors.SessionFailed, "name", "reason", "job"),
     faults.Refused: _with_facts(errors.ActionRefused, "id", "action", "reason", "state"),
     faults.Invalid: _with_facts(errors.InvalidRequest, "field"),
     faults.UnknownQueue: _with_facts(errors.UnknownQueue, "queue", "known"),
+    faults.UnknownSchedule: _with_facts(errors.NotFound, "schedule"),
+    faults.ScheduleConflict: _worded(errors.Conflict),
     faults.TooLarge: _worded(errors.TooLarge),
     faults.RequestMismatch: _with_facts(errors.RequestMismatch, "request_id"),
     faults.NoResult: _with_facts(errors.NoResult, "id", "state"),
     faults.NoRun: _with_facts(errors.NoRun, "id", "run"),
     faults.SlowReader: _with_facts(errors.StreamDropped, "after"),
+    faults.EventsGone: _with_facts(errors.EventsGone, "after", "first"),
     faults.StaleToken: _worded(errors.StaleToken),
+    faults.NotThisRun: _worded(errors.StaleToken),
     faults.UnknownWorker: _worded(errors.UnknownWorker),
-    faults.NotPermitted: _worded(errors.NotPermitted),
+    faults.WrongProtocol: _with_facts(errors.WrongProtocol, "oldest", "newest"),
+    faults.NotPermitted: _not_permitted,
+    faults.LimitReached: _worded(errors.LimitReached),
     faults.StorageFull: _worded(errors.StorageFull),
     faults.StorageFailed: _worded(errors.OutcomeUnknown),
     faults.ShuttingDown: _worded(errors.ShuttingDown),

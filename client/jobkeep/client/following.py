@@ -6,9 +6,12 @@ import codecs
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
+from msgspec import structs
+
 from jobkeep.client import routes
 from jobkeep.client.routes import Request
 from jobkeep.protocol import jobs
+from jobkeep.protocol.sizes import dropped
 from jobkeep.protocol.vocabulary import Stream
 
 R = TypeVar("R")
@@ -77,9 +80,11 @@ class LogFollower:
         self._run = reply.run
         seen = self._ends.get(reply.stream, 0)
         end = reply.offset + len(reply.data)
-        if not reply.data or end <= seen:
+        if end <= seen:
             return ()
         self._ends[reply.stream] = end
+        if reply.dropped:  # all that was before, where both streams were asked for again
+            return (structs.replace(reply, dropped=min(reply.dropped, reply.offset - seen)),)
         if reply.offset < seen:
             reply = jobs.LogChunk(reply.stream, reply.run, seen, reply.data[seen - reply.offset :])
         return (reply,)
@@ -106,13 +111,18 @@ class LineFollower:
 
 
 class LineCutter:
-    """Chunks as lines of text, the two streams apart. A line has no newline; what is not UTF-8 is replaced."""
+    """Chunks as lines of text, the two streams apart. A line has no newline; what is not UTF-8 is replaced, and a line
+    stands for what was dropped.
+    """
 
     def __init__(self) -> None:
         self._rest: dict[Stream, bytes] = {}
 
     def feed(self, chunk: jobs.LogChunk) -> list[str]:
         """The lines that the chunk completes."""
+        if chunk.dropped:
+            rest = self._rest.pop(chunk.stream, b"")
+            return [*([_text(rest)] if rest else []), dropped(chunk.dropped)]
         *lines, rest = (self._rest.get(chunk.stream, b"") + chunk.data).split(b"\n")
         if len(rest) > LONGEST_LINE:
             lines.append(rest)

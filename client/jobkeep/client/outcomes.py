@@ -9,6 +9,7 @@ import msgspec
 from jobkeep.errors import JobFailed, TimedOut
 from jobkeep.protocol.jobs import Event, Job, ResultReply, WaitReply
 from jobkeep.protocol.vocabulary import ENDED_STATES
+from jobkeep.wording import told_after
 
 
 def ended(reply: WaitReply, timeout_s: float | None) -> list[Job]:
@@ -22,7 +23,9 @@ def succeeded(job: Job) -> Job:
     """The job itself. Raises JobFailed unless it succeeded."""
     if job.state == "succeeded":
         return job
-    raise JobFailed(f"job {job.id} ({job.name}) {job.state}{_why(job)}", job.id, job.state, job.outcome)
+    why = _why(job)
+    told = f": {told_after(job.state, why)}" if why else ""
+    raise JobFailed(f"job {job.id} ({job.name}) {job.state}{told}", job.id, job.state, job.outcome, why)
 
 
 def _why(job: Job) -> str:
@@ -30,12 +33,12 @@ def _why(job: Job) -> str:
     if outcome is None:
         return ""
     if outcome.error is not None:
-        return f": {outcome.error.type}: {outcome.error.message}"
+        return f"{outcome.error.type}: {outcome.error.message}"
     if outcome.reason:
-        return f": {outcome.reason}"
+        return outcome.reason
     if outcome.signal is not None:
-        return f": signal {outcome.signal}"
-    return f": exit code {outcome.exit_code}" if outcome.exit_code is not None else ""
+        return f"signal {outcome.signal}"
+    return f"exit code {outcome.exit_code}" if outcome.exit_code is not None else ""
 
 
 def may_begin(job: Job) -> bool:

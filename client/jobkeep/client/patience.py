@@ -34,8 +34,8 @@ class Patience:
         self._pause = 0.0
 
     def over(self) -> bool:
-        """Whether to give up."""
-        return monotonic() - self._away_since >= self._limit
+        """Whether to give up: never before a second attempt, as it may be ourselves who were held up for so long."""
+        return self._pause > 0.0 and monotonic() - self._away_since >= self._limit
 
     def held_since(self, began: float) -> None:
         """The connection of time `began` (monotonic) was of use until now."""

@@ -28,8 +28,8 @@ class PlainConnection:
     __slots__ = ("_pid", "_ready", "_socket", "_splitter", "path", "timeout")
 
     def __init__(self, path: str, timeout: float | None = None) -> None:
-        self.path = path
-        self.timeout = timeout
+        self.path: str = path
+        self.timeout: float | None = timeout
         self._pid = os.getpid()
         self._ready: list[bytes] = []  # newest first
         self._splitter = FrameSplitter(REPLY_LIMIT)
@@ -39,10 +39,15 @@ class PlainConnection:
         """One call and its reply, as the whole JSON text of the message."""
         return self.exchange(b'{"method":"%s","parameters":%s}\0' % (method.encode(), parameters))
 
-    def stream(self, method: str, parameters: bytes = b"{}") -> Iterator[bytes]:
-        """The replies of a call with `more`, the last one included, however long each of them takes."""
+    def stream(self, method: str, parameters: bytes = b"{}", idle: float | None = None) -> Iterator[bytes]:
+        """The replies of a call with `more`, the last one included, however long each of them takes.
+
+        With `idle` there is an empty object each time that nothing has come for so many seconds.
+        """
         self.send(b'{"method":"%s","parameters":%s,"more":true}\0' % (method.encode(), parameters))
         while True:
+            while idle is not None and not self._comes(idle):
+                yield b"{}"
             message = self.receive(None)
             yield message
             if not _continues(message):
@@ -79,9 +84,25 @@ class PlainConnection:
                 deadline = deadline or monotonic() + timeout
                 self._socket.settimeout(max(0.001, deadline - monotonic()))
 
+    def _comes(self, within: float) -> bool:
+        if self._ready:
+            return True
+        from select import POLLIN, poll
+
+        news = poll()
+        news.register(self._socket, POLLIN)
+        return bool(news.poll(within * 1000))
+
     def close(self) -> None:
         """Close it; a second time does nothing."""
         self._socket.close()
+
+    def abort(self) -> None:
+        """End it from another thread: whoever reads there gets ConnectionLost at once."""
+        try:
+            self._socket.shutdown(_socket.SHUT_RDWR)
+        except OSError:
+            return  # it is closed
 
     def _read(self, timeout: float | None) -> bytes:
         try:
@@ -115,11 +136,13 @@ def _continues(message: bytes) -> bool:
 def _dialled(path: str, timeout: float | None) -> _socket.socket:
     check_path(path)
     deadline = monotonic() + (CONNECT_S if timeout is None else timeout)
-    sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+    # Not blocking: the kernel would wait for room in the backlog of a daemon that hangs, and for ever.
+    sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC | _socket.SOCK_NONBLOCK)
     try:
         while True:
             try:
                 sock.connect(path)
+                sock.settimeout(None)
                 return sock
             except BlockingIOError:
                 if monotonic() >= deadline:

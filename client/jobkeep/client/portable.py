@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 import anyio
@@ -170,3 +171,14 @@ class AnyioNetwork:
 
     async def in_thread(self, function: Callable[[], T]) -> T:
         return await anyio.to_thread.run_sync(function, abandon_on_cancel=True)
+
+    def from_thread(self, function: Callable[[], None]) -> Callable[[], None]:
+        import trio  # anyio asks for a worker thread of its own
+
+        token = trio.lowlevel.current_trio_token()
+
+        def call() -> None:
+            with suppress(trio.RunFinishedError):
+                token.run_sync_soon(function)
+
+        return call

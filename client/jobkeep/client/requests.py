@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from time import monotonic
@@ -12,13 +13,15 @@ from msgspec import Raw
 
 from jobkeep.client import routes, specs
 from jobkeep.client.routes import NOTHING, Request
-from jobkeep.errors import InvalidRequest, TooLarge
+from jobkeep.errors import InvalidRequest, JobkeepError, TooLarge
 from jobkeep.protocol import admin, jobs
+from jobkeep.protocol import processes as process
 from jobkeep.protocol.durations import to_seconds
 from jobkeep.protocol.interface import Nothing
 from jobkeep.protocol.jobs import JobSpec
+from jobkeep.protocol.metrics import MetricsReply
 from jobkeep.protocol.service import Info
-from jobkeep.protocol.vocabulary import DEFAULT_MESSAGE_LIMIT, JobState, OnConflict
+from jobkeep.protocol.vocabulary import DEFAULT_MESSAGE_LIMIT, DrainCommands, JobState, OnConflict, OnLost
 
 if TYPE_CHECKING:
     from jobkeep.protocol.durations import Duration
@@ -30,18 +33,29 @@ PAGE = 200
 _encode = msgspec.json.Encoder().encode
 
 
-def submit(spec: JobSpec, on_conflict: OnConflict | None, request_id: str | None) -> Request[jobs.SubmitReply]:
-    """Accept one job; a request id is drawn unless given, so that the request may be sent again."""
-    parameters = jobs.SubmitParameters(spec, request_id or uuid.uuid4().hex, on_conflict or "reject")
-    return Request(routes.SUBMIT, parameters)
+def new_id() -> str:
+    """The id of a request that has none."""
+    return uuid.uuid4().hex
+
+
+def unresolved(error: JobkeepError, request_id: str) -> JobkeepError:
+    """An error after which nobody knows whether a submit was accepted, with the way to find out."""
+    error.request_id = request_id
+    if error.hint is None:
+        error.hint = f"whether it was accepted is unknown: the same again with request_id={request_id!r} is safe"
+    return error
+
+
+def submit(spec: JobSpec, on_conflict: OnConflict | None, request_id: str) -> Request[jobs.SubmitReply]:
+    """Accept one job; thanks to its id the request may be sent again."""
+    return Request(routes.SUBMIT, jobs.SubmitParameters(spec, request_id, on_conflict))
 
 
 def submit_many(
-    template: Mapping[str, Any], items: Iterable[Mapping[str, Any]], request_id: str | None
+    template: Mapping[str, Any], items: Iterable[Mapping[str, Any]], id: str
 ) -> Iterator[Request[jobs.SubmitManyReply]]:
     """The messages of a bulk submit, with request ids ID/1, ID/2, …, each of at most 1000 items and under 1 MiB."""
     spec = specs.template(template)
-    id = request_id or uuid.uuid4().hex
     room = DEFAULT_MESSAGE_LIMIT - len(_many(spec, [], f"{id}/{1 << 32}").frame())
     for number, part in enumerate(_parts(items, room), 1):
         yield _many(spec, part, f"{id}/{number}")
@@ -75,9 +89,9 @@ def _encoded(item: Mapping[str, Any]) -> bytes:
         raise InvalidRequest(f"an item cannot be sent as JSON: {error}") from error
 
 
-def get(id: str) -> Request[jobs.JobReply]:
+def get(id: str, output: bool = False) -> Request[jobs.JobReply]:
     """One job."""
-    return Request(routes.GET, jobs.JobParameters(id))
+    return Request(routes.GET, jobs.GetParameters(id, output))
 
 
 class Pages:
@@ -97,7 +111,7 @@ class Pages:
         self._since = seconds(since, "since")
         self._left = limit
         self._before: int | None = None
-        self.done = limit == 0
+        self.done: bool = limit == 0
 
     def request(self) -> Request[jobs.ListReply]:
         """The next page."""
@@ -131,6 +145,11 @@ def restart(id: str, from_start: bool, reason: str | None) -> Request[jobs.State
     return Request(routes.RESTART, jobs.RestartParameters(id, from_start, reason))
 
 
+def remove(id: str, reason: str | None) -> Request[jobs.RemoveReply]:
+    """Forget an ended job."""
+    return Request(routes.REMOVE, jobs.RemoveParameters(id, reason))
+
+
 def result(id: str) -> Request[jobs.ResultReply]:
     """What a function returned."""
     return Request(routes.RESULT, jobs.JobParameters(id))
@@ -156,9 +175,59 @@ def status() -> Request[admin.StatusReply]:
     return Request[admin.StatusReply](routes.STATUS, NOTHING)
 
 
+def metrics() -> Request[MetricsReply]:
+    """What the daemon has counted."""
+    return Request[MetricsReply](routes.METRICS, NOTHING)
+
+
 def stop() -> Request[admin.StopReply]:
     """End the daemon."""
     return Request[admin.StopReply](routes.STOP, NOTHING)
+
+
+def explain(id: str) -> Request[jobs.ExplainReply]:
+    """Why a job does not run or move."""
+    return Request(routes.EXPLAIN, jobs.JobParameters(id))
+
+
+def recover(check: bool, older_than: Duration | None, then: OnLost | None) -> Request[admin.RecoverReply]:
+    """Look at every open run."""
+    return Request(routes.RECOVER, admin.RecoverParameters(check, seconds(older_than, "older_than"), then))
+
+
+def processes(orphans: bool, all: bool) -> Request[process.ListReply]:
+    """Whose the processes of the host are."""
+    return Request(routes.PROCESSES, process.ListParameters(orphans, all))
+
+
+def cleanup(dry_run: bool, reason: str | None) -> Request[process.CleanupReply]:
+    """End what nobody owns."""
+    return Request(routes.CLEANUP, process.CleanupParameters(dry_run, reason))
+
+
+def drain(commands: DrainCommands, timeout_s: float | None) -> Request[admin.DrainReply]:
+    """Start nothing more."""
+    return Request(routes.DRAIN, admin.DrainParameters(commands, timeout_s))
+
+
+def undrain() -> Request[admin.UndrainReply]:
+    """Start jobs again."""
+    return Request[admin.UndrainReply](routes.UNDRAIN, NOTHING)
+
+
+def backup(file: str | os.PathLike[str], force: bool) -> Request[admin.BackupReply]:
+    """A copy of the database; `file` is relative to the caller's directory."""
+    return Request(routes.BACKUP, admin.BackupParameters(os.path.abspath(file), force))
+
+
+def reload() -> Request[admin.ReloadReply]:
+    """Follow the configuration."""
+    return Request[admin.ReloadReply](routes.RELOAD, NOTHING)
+
+
+def check() -> Request[admin.CheckReply]:
+    """Whether the database is well."""
+    return Request[admin.CheckReply](routes.CHECK, NOTHING)
 
 
 def info() -> Request[Info]:
@@ -182,8 +251,8 @@ class Waiting:
     def __init__(self, ids: Sequence[str], any: bool, timeout: Duration | None) -> None:
         if any and len(ids) > MAX_IDS:
             raise InvalidRequest(f"waiting for any of {len(ids)} jobs: at most {MAX_IDS}", "ids")
-        self.parts = [list(ids[at : at + MAX_IDS]) for at in range(0, len(ids), MAX_IDS)]
-        self.timeout_s = seconds(timeout, "timeout")
+        self.parts: list[list[str]] = [list(ids[at : at + MAX_IDS]) for at in range(0, len(ids), MAX_IDS)]
+        self.timeout_s: float | None = seconds(timeout, "timeout")
         self._any = any
         self._deadline = None if self.timeout_s is None else monotonic() + self.timeout_s
 

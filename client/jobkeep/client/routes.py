@@ -10,9 +10,10 @@ from msgspec import MsgspecError, Struct
 
 from jobkeep.client import faults
 from jobkeep.errors import InvalidRequest, JobkeepError, ProtocolError, TooLarge
-from jobkeep.protocol import admin, jobs, service
+from jobkeep.protocol import admin, jobs, locks, processes, queues, schedules, service, sessions
 from jobkeep.protocol.envelope import Reply
-from jobkeep.protocol.interface import Interface, Nothing
+from jobkeep.protocol.interface import Done, Interface, Nothing
+from jobkeep.protocol.metrics import MetricsReply
 from jobkeep.protocol.vocabulary import DEFAULT_MESSAGE_LIMIT
 
 R = TypeVar("R")
@@ -35,10 +36,10 @@ class Route(Generic[R]):
     __slots__ = ("decode", "head", "method", "reply", "safe")
 
     def __init__(self, interface: str, method: str, reply: type[R], *, safe: bool) -> None:
-        self.method = f"{interface}.{method}"
-        self.reply = reply
-        self.safe = safe
-        self.head = b'{"method":"%s","parameters":' % self.method.encode()
+        self.method: str = f"{interface}.{method}"
+        self.reply: type[R] = reply
+        self.safe: bool = safe
+        self.head: bytes = b'{"method":"%s","parameters":' % self.method.encode()
         typed: Any = _Typed
         self.decode: Callable[[bytes], _Typed[R]] = msgspec.json.Decoder(typed[reply]).decode
 
@@ -49,8 +50,8 @@ class Request(Generic[R]):
     __slots__ = ("parameters", "route")
 
     def __init__(self, route: Route[R], parameters: Struct) -> None:
-        self.route = route
-        self.parameters = parameters
+        self.route: Route[R] = route
+        self.parameters: Struct = parameters
 
     def frame(self, more: bool = False) -> bytes:
         """The message with its NUL. Raises InvalidRequest for what JSON cannot say, TooLarge over 1 MiB."""
@@ -105,32 +106,79 @@ def _is_empty(message: bytes) -> bool:
         return False
 
 
-def _jobs(method: str, reply: type[R], *, safe: bool = True) -> Route[R]:
-    return Route(jobs.INTERFACE.name, method, reply, safe=safe)
+def _route(interface: Interface, method: str, reply: type[R], *, safe: bool = True) -> Route[R]:
+    return Route(interface.name, method, reply, safe=safe)
 
 
 # A submit is safe since it always carries a request id.
-SUBMIT = _jobs("Submit", jobs.SubmitReply)
-SUBMIT_MANY = _jobs("SubmitMany", jobs.SubmitManyReply)
-GET = _jobs("Get", jobs.JobReply)
-LIST = _jobs("List", jobs.ListReply)
-CANCEL = _jobs("Cancel", jobs.StateReply)
-RESUME = _jobs("Resume", jobs.StateReply, safe=False)
-RESTART = _jobs("Restart", jobs.StateReply, safe=False)
-WAIT = _jobs("Wait", jobs.WaitReply)
-RESULT = _jobs("Result", jobs.ResultReply)
-LOGS = _jobs("Logs", jobs.LogChunk)
-HISTORY = _jobs("History", jobs.HistoryReply)
-FAILED_ITEMS = _jobs("FailedItems", jobs.FailedItemsReply)
-EVENTS = _jobs("Events", jobs.EventReply)
-STATUS = Route(admin.INTERFACE.name, "Status", admin.StatusReply, safe=True)
-STOP = Route(admin.INTERFACE.name, "Stop", admin.StopReply, safe=False)
-SQL = Route(admin.INTERFACE.name, "Sql", admin.SqlReply, safe=True)
-GET_INFO = Route(service.INTERFACE.name, "GetInfo", service.Info, safe=True)
+SUBMIT = _route(jobs.INTERFACE, "Submit", jobs.SubmitReply)
+SUBMIT_MANY = _route(jobs.INTERFACE, "SubmitMany", jobs.SubmitManyReply)
+GET = _route(jobs.INTERFACE, "Get", jobs.JobReply)
+LIST = _route(jobs.INTERFACE, "List", jobs.ListReply)
+CANCEL = _route(jobs.INTERFACE, "Cancel", jobs.StateReply)
+RESUME = _route(jobs.INTERFACE, "Resume", jobs.StateReply, safe=False)
+RESTART = _route(jobs.INTERFACE, "Restart", jobs.StateReply, safe=False)
+REMOVE = _route(jobs.INTERFACE, "Remove", jobs.RemoveReply, safe=False)
+# What a page did counts as done when it is asked for again: see its `as_of`.
+CANCEL_MATCHING = _route(jobs.INTERFACE, "CancelMatching", jobs.MatchingReply)
+RESUME_MATCHING = _route(jobs.INTERFACE, "ResumeMatching", jobs.MatchingReply)
+RESTART_MATCHING = _route(jobs.INTERFACE, "RestartMatching", jobs.MatchingReply)
+REMOVE_MATCHING = _route(jobs.INTERFACE, "RemoveMatching", jobs.MatchingReply)
+WAIT = _route(jobs.INTERFACE, "Wait", jobs.WaitReply)
+RESULT = _route(jobs.INTERFACE, "Result", jobs.ResultReply)
+LOGS = _route(jobs.INTERFACE, "Logs", jobs.LogChunk)
+HISTORY = _route(jobs.INTERFACE, "History", jobs.HistoryReply)
+EXPLAIN = _route(jobs.INTERFACE, "Explain", jobs.ExplainReply)
+FAILED_ITEMS = _route(jobs.INTERFACE, "FailedItems", jobs.FailedItemsReply)
+EVENTS = _route(jobs.INTERFACE, "Events", jobs.EventReply)
+# The lease that a client draws makes a repeated Acquire the same one.
+ACQUIRE = _route(locks.INTERFACE, "Acquire", locks.AcquireReply)
+RENEW = _route(locks.INTERFACE, "Renew", Done)
+RELEASE = _route(locks.INTERFACE, "Release", Done, safe=False)
+GIVE_UP = _route(locks.INTERFACE, "GiveUp", Done)
+LOCKS = _route(locks.INTERFACE, "List", locks.ListReply)
+LOCK = _route(locks.INTERFACE, "Show", locks.LockReply)
+RESET = _route(locks.INTERFACE, "Reset", locks.ResetReply, safe=False)
+PROCESSES = _route(processes.INTERFACE, "List", processes.ListReply)
+CLEANUP = _route(processes.INTERFACE, "Cleanup", processes.CleanupReply, safe=False)
+QUEUES = _route(queues.INTERFACE, "List", queues.ListReply)
+QUEUE = _route(queues.INTERFACE, "Show", queues.QueueReply)
+PAUSE = _route(queues.INTERFACE, "Pause", queues.QueueReply)
+UNPAUSE = _route(queues.INTERFACE, "Resume", queues.QueueReply)
+LIMIT = _route(queues.INTERFACE, "Limit", queues.QueueReply)
+SCHEDULES = _route(schedules.INTERFACE, "List", schedules.ListReply)
+SCHEDULE = _route(schedules.INTERFACE, "Show", schedules.ScheduleReply)
+ADD_SCHEDULE = _route(schedules.INTERFACE, "Add", schedules.ScheduleReply, safe=False)
+PAUSE_SCHEDULE = _route(schedules.INTERFACE, "Pause", schedules.ScheduleReply)
+RESUME_SCHEDULE = _route(schedules.INTERFACE, "Resume", schedules.ScheduleReply)
+TRIGGER_SCHEDULE = _route(schedules.INTERFACE, "Trigger", schedules.TriggerReply)
+REMOVE_SCHEDULE = _route(schedules.INTERFACE, "Remove", schedules.ScheduleReply, safe=False)
+OPEN_SESSION = _route(sessions.INTERFACE, "Open", sessions.OpenReply)
+SESSIONS = _route(sessions.INTERFACE, "List", sessions.ListReply)
+CLOSE_SESSION = _route(sessions.INTERFACE, "Close", sessions.CloseReply)
+STATUS = _route(admin.INTERFACE, "Status", admin.StatusReply)
+METRICS = _route(admin.INTERFACE, "Metrics", MetricsReply)
+STOP = _route(admin.INTERFACE, "Stop", admin.StopReply, safe=False)
+# Repeated after a break it would reach the next daemon, which has been started to start jobs.
+DRAIN = _route(admin.INTERFACE, "Drain", admin.DrainReply, safe=False)
+RECOVER = _route(admin.INTERFACE, "Recover", admin.RecoverReply)
+UNDRAIN = _route(admin.INTERFACE, "Undrain", admin.UndrainReply)
+RELOAD = _route(admin.INTERFACE, "Reload", admin.ReloadReply)
+BACKUP = _route(admin.INTERFACE, "Backup", admin.BackupReply, safe=False)
+CHECK = _route(admin.INTERFACE, "Check", admin.CheckReply)
+SQL = _route(admin.INTERFACE, "Sql", admin.SqlReply)
+GET_INFO = _route(service.INTERFACE, "GetInfo", service.Info)
 
-INTERFACES: tuple[Interface, ...] = (jobs.INTERFACE, admin.INTERFACE)
+INTERFACES: tuple[Interface, ...] = (
+    jobs.INTERFACE, queues.INTERFACE, schedules.INTERFACE, locks.INTERFACE, sessions.INTERFACE, processes.INTERFACE,
+    admin.INTERFACE,
+)  # fmt: skip
 NOTHING = Nothing()
 ALL: tuple[Route[Any], ...] = (
-    SUBMIT, SUBMIT_MANY, GET, LIST, CANCEL, RESUME, RESTART, WAIT, RESULT, LOGS, HISTORY, FAILED_ITEMS, EVENTS,
-    STATUS, STOP, SQL, GET_INFO,
+    SUBMIT, SUBMIT_MANY, GET, LIST, CANCEL, RESUME, RESTART, WAIT, RESULT, LOGS, HISTORY, EXPLAIN, FAILED_ITEMS,
+    EVENTS, QUEUES, QUEUE, PAUSE, UNPAUSE, LIMIT, PROCESSES, CLEANUP, OPEN_SESSION, SESSIONS, CLOSE_SESSION,
+    SCHEDULES, SCHEDULE, ADD_SCHEDULE, PAUSE_SCHEDULE, RESUME_SCHEDULE, TRIGGER_SCHEDULE, REMOVE_SCHEDULE,
+    REMOVE, CANCEL_MATCHING, RESUME_MATCHING, RESTART_MATCHING, REMOVE_MATCHING,
+    RECOVER, ACQUIRE, RENEW, RELEASE, GIVE_UP, LOCKS, LOCK, RESET, STATUS, METRICS, STOP, DRAIN, UNDRAIN, BACKUP, CHECK,
+    RELOAD, SQL, GET_INFO,
 )  # fmt: skip

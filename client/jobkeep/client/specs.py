@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import msgspec
 
 from jobkeep.client import surroundings
+from jobkeep.client.moments import in_utc
 from jobkeep.errors import InvalidRequest
 from jobkeep.protocol.durations import to_seconds
 from jobkeep.protocol.jobs import JobSpec
+from jobkeep.protocol.sizes import to_bytes
 from jobkeep.protocol.values import encode_value
-from jobkeep.protocol.vocabulary import OnConflict, OnLost
+from jobkeep.protocol.vocabulary import OnConflict, OnLost, OnStall
 
 if TYPE_CHECKING:
     from jobkeep.protocol.durations import Duration
@@ -26,27 +29,53 @@ class SpecOptions(TypedDict, total=False):
     queue: str
     label: Mapping[str, str]
     key: str
+    lock: str
     priority: int
+    delay: Duration  # not before so long from now
+    at: datetime | str  # not before; without an offset it is local time
+    after: Sequence[str] | str  # ids of jobs that must have succeeded before
+    after_label: Mapping[str, str]  # the same of all live jobs that have these labels
+    after_any_end: bool  # whatever has become of them
     timeout: Duration
+    queue_timeout: Duration
+    stall_after: Duration
+    on_stall: OnStall
     grace: Duration
     retries: int
     backoff: Duration
     on_lost: OnLost
     cwd: str | os.PathLike[str]
     env: Mapping[str, str]
+    secrets: Sequence[str] | str  # names in `env` and in the arguments whose values nobody is shown
+    credentials: Sequence[str] | str  # of the daemon, as files in the job's $CREDENTIALS_DIRECTORY
     python: str | os.PathLike[str]
+    on: str  # dask:NAME: a function runs on that cluster
     umask: int
+    nice: int  # from -20 to 19
+    memory: int | str  # bytes, or text like 512M, 1.5G
+    cpu: float  # how many, 0.5 for half of one
+    nofile: int  # open files of each process
+    traceparent: str  # default: that of the environment, if it has one
+    tracestate: str
 
 
 class JobOptions(SpecOptions, total=False):
-    """Options of one submit: those of its spec, and how it is accepted."""
+    """Options of one submit: those of its spec, and how it is accepted.
+
+    `on_conflict` says what becomes of it when a live job has the key (default: reject), or the lock is held (wait).
+    """
 
     on_conflict: OnConflict
     request_id: str
 
 
-_NAMES = {"label": "labels", "timeout": "timeout_s", "grace": "grace_s", "backoff": "backoff_s"}
-_DURATIONS = {"timeout_s", "grace_s", "backoff_s"}
+_NAMES = {
+    "label": "labels", "timeout": "timeout_s", "queue_timeout": "queue_timeout_s",
+    "stall_after": "stall_after_s", "grace": "grace_s", "backoff": "backoff_s", "delay": "delay_s",
+    "memory": "memory_bytes",
+}  # fmt: skip
+_DURATIONS = {"timeout_s", "queue_timeout_s", "stall_after_s", "grace_s", "backoff_s", "delay_s"}
+_LISTS = {"after", "secrets", "credentials"}
 _PATHS = {"cwd", "python"}
 
 
@@ -71,11 +100,27 @@ def _converted(field: str, name: str, value: Any) -> Any:
             return to_seconds(value)
         except (ValueError, AttributeError) as error:
             raise InvalidRequest(f"{name}: {error}", name) from None
+    if field == "memory_bytes":
+        try:
+            return to_bytes(value)
+        except (ValueError, TypeError) as error:
+            raise InvalidRequest(f"{name}: {error}", name) from None
+    if field in _LISTS:
+        return [value] if isinstance(value, str) else list(value)
+    if field == "at":
+        return _moment(value)
     if field in _PATHS:
         return os.path.abspath(value)
     if field == "function":
         return function_name(value)
     return dict(value) if isinstance(value, Mapping) else value
+
+
+def _moment(value: Any) -> datetime:
+    try:
+        return in_utc(value if isinstance(value, datetime) else datetime.fromisoformat(value))
+    except (TypeError, ValueError, OverflowError):
+        raise InvalidRequest(f"at: {value!r} is no time, such as 2030-01-31T18:00", "at") from None
 
 
 def command(argv: Sequence[str], options: Mapping[str, Any]) -> JobSpec:
@@ -119,6 +164,7 @@ def function_name(function: str | Callable[..., Any]) -> str:
 def _in_surroundings(given: dict[str, Any]) -> JobSpec:
     cwd = given.get("cwd") or os.getcwd()
     inherited: dict[str, Any] = {"cwd": cwd, "umask": surroundings.umask(), "environment": surroundings.environment()}
+    inherited |= surroundings.trace()
     if "function" in given:
         inherited["python"] = surroundings.interpreter(cwd)
     try:

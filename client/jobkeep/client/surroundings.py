@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _PRIVATE = ("JOBKEEP_", "LISTEN_")
+# They differ from submit to submit: as part of the environment, each call would need a worker of its own.
+_TRACE = {"TRACEPARENT": "traceparent", "TRACESTATE": "tracestate"}
+_OWN = ("NOTIFY_SOCKET", *_TRACE)
 
 
 def environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -17,7 +20,15 @@ def environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     return {
         name: value
         for name, value in environ.items()
-        if not name.startswith(_PRIVATE) and name != "NOTIFY_SOCKET" and _is_text(name) and _is_text(value)
+        if not name.startswith(_PRIVATE) and name not in _OWN and _is_text(name) and _is_text(value)
+    }
+
+
+def trace(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The trace that this process is part of (https://www.w3.org/TR/trace-context/), as fields of a spec."""
+    found = ((field, environ.get(name, "")) for name, field in _TRACE.items())
+    return {
+        field: value for field, value in found if 0 < len(value) <= 512 and value.isascii() and value.isprintable()
     }
 
 

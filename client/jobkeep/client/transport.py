@@ -45,6 +45,9 @@ class Network(Protocol):
     async def in_thread(self, function: Callable[[], T]) -> T:
         """Run something that blocks."""
 
+    def from_thread(self, function: Callable[[], None]) -> Callable[[], None]:
+        """What any thread may call to have `function` called in this loop; once that has ended it does nothing."""
+
 
 CONNECT_TRIES = 1000  # of 5 ms: a full backlog
 

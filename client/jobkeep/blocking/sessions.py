@@ -1,0 +1,42 @@
+"""Sessions, as a program without event loop sees them."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
+
+from jobkeep.blocking.channel import BlockingChannel
+from jobkeep.blocking.locks import hold
+from jobkeep.client import requests
+from jobkeep.client.session import Session, close, listed
+from jobkeep.protocol.sessions import CloseReply
+from jobkeep.protocol.sessions import Session as SessionInfo
+
+if TYPE_CHECKING:
+    from jobkeep.protocol.durations import Duration
+
+
+class BlockingSessionOpening:
+    """The part of a client that has to do with sessions."""
+
+    _channel: BlockingChannel
+
+    def session(self, name: str, *, ttl: Duration | None = None, wait: Duration = 0) -> AbstractContextManager[Session]:
+        """Use a session in a `with` block: a named long-lived process that the daemon keeps.
+
+        It is checked first, and one that is dead or not there is started, which may take as long as its start does.
+        `wait` is how long to wait while somebody else has it. The lease is renewed as that of a lock, and lost as one.
+        Entering raises SessionInUse, SessionFailed, UnknownSession.
+        """
+        session = Session(name, requests.seconds(ttl, "ttl"))
+        return hold(self._channel, session, requests.seconds(wait, "wait") or 0.0)
+
+    def sessions(self) -> list[SessionInfo]:
+        """All sessions that are configured or alive: their states, and who uses them."""
+        return self._channel.ask(listed()).sessions
+
+    def close_session(self, name: str, *, force: bool = False, reason: str | None = None) -> CloseReply:
+        """End the process of a session, all of it. While somebody uses it only with `force`: the lease is lost then.
+        Raises SessionInUse, UnknownSession, SessionFailed where its processes do not end.
+        """
+        return self._channel.ask_apart(lambda: close(name, force, reason))
