@@ -8,8 +8,7 @@ from typing import Any
 import anyio
 
 from jobkeep.sdk import Batch, BlockingJobContext, JobContext
-
-from .fake_port import FakePort, Records
+from jobkeep.testing.memory import MemoryPort, Records
 
 
 class Killed(BaseException):
@@ -25,7 +24,7 @@ class Job:
         self.records = Records()
         self.calls: list[Any] = []
         self.started = 0
-        self.port = FakePort(self.records)
+        self.port = MemoryPort(self.records)
 
     def body(self, kill_at: int | None, stop_at: int | None) -> Callable[[Any], str]:
         """A body that kills or stops the run when so many bodies have been started in it."""
@@ -56,7 +55,7 @@ class Job:
         **options: Any,
     ) -> Batch:
         """One run of the job, from its last durable checkpoint."""
-        self.port = FakePort(self.records, lag)
+        self.port = MemoryPort(self.records, lag)
         one = self.body(kill_at, stop_at)
 
         async def body(item: Any) -> str:
@@ -70,7 +69,7 @@ class Job:
         self, *, kill_at: int | None = None, lag: int = 0, every: int = 5, **options: Any
     ) -> Batch:
         """The same in a plain function."""
-        self.port = FakePort(self.records, lag)
+        self.port = MemoryPort(self.records, lag)
         order = self.records.order(every=every, only_failed=options.pop("only_failed", False))
         return BlockingJobContext(order, self.port).for_each(
             self.items, self.body(kill_at, None), **options

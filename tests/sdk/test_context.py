@@ -10,8 +10,7 @@ import pytest
 from jobkeep.errors import Stopped, TooLarge
 from jobkeep.sdk import BlockingJobContext, JobContext
 from jobkeep.sdk.ledger import Ledger
-
-from .fake_port import FakePort, Records
+from jobkeep.testing.memory import MemoryPort, Records
 
 pytestmark = pytest.mark.anyio
 
@@ -19,11 +18,11 @@ pytestmark = pytest.mark.anyio
 async def test_a_checkpointed_state_is_restored_in_the_next_run() -> None:
     """As the JSON value that it was."""
     records = Records()
-    first = JobContext(records.order(), FakePort(records, lag=5))
+    first = JobContext(records.order(), MemoryPort(records, lag=5))
     assert first.restored is None
     await first.checkpoint({"page": 7})
-    assert JobContext(records.order(), FakePort(records)).restored == {"page": 7}
-    blocking = BlockingJobContext(records.order(), FakePort(records))
+    assert JobContext(records.order(), MemoryPort(records)).restored == {"page": 7}
+    blocking = BlockingJobContext(records.order(), MemoryPort(records))
     assert blocking.restored == {"page": 7}
     blocking.checkpoint([1])
     assert (records.seq, records.runs) == (2, 3)
@@ -32,24 +31,24 @@ async def test_a_checkpointed_state_is_restored_in_the_next_run() -> None:
 async def test_a_batch_keeps_the_state() -> None:
     """Checkpoints of for_each carry it along."""
     records = Records()
-    ctx = JobContext(records.order(), FakePort(records))
+    ctx = JobContext(records.order(), MemoryPort(records))
     await ctx.checkpoint("mine")
     await ctx.for_each(range(3), lambda item: None)
-    assert JobContext(records.order(), FakePort(records)).restored == "mine"
+    assert JobContext(records.order(), MemoryPort(records)).restored == "mine"
 
 
 async def test_a_state_over_its_limit_names_it() -> None:
     """Nothing is sent."""
     records = Records()
     with pytest.raises(TooLarge, match="65536"):
-        await JobContext(records.order(), FakePort(records)).checkpoint("x" * 65536)
+        await JobContext(records.order(), MemoryPort(records)).checkpoint("x" * 65536)
     assert records.seq == 0
 
 
 async def test_progress_goes_out_as_one_showable_line() -> None:
     """Control characters would reach terminals."""
     records = Records()
-    port = FakePort(records)
+    port = MemoryPort(records)
     ctx = JobContext(records.order(), port)
     await ctx.progress(3, 10, "two\nlines\x1b[31m\ud800" + "x" * 2000)
     [sent] = port.progress
@@ -64,10 +63,10 @@ async def test_progress_goes_out_as_one_showable_line() -> None:
 async def test_every_call_of_a_stopped_job_raises_stopped() -> None:
     """The checkpoint that was asked for is sent all the same."""
     records = Records()
-    port = FakePort(records)
+    port = MemoryPort(records)
     ctx, blocking = JobContext(records.order(), port), BlockingJobContext(records.order(), port)
-    port.stop("drain")
-    with pytest.raises(Stopped, match="drain"):
+    port.stop("restart")
+    with pytest.raises(Stopped, match="restart"):
         await ctx.sleep(3600)
     with pytest.raises(Stopped):
         await ctx.progress(1)
@@ -83,9 +82,9 @@ async def test_every_call_of_a_stopped_job_raises_stopped() -> None:
 async def test_a_sleeping_job_wakes_at_a_stop() -> None:
     """Long before its time."""
     records = Records()
-    port = FakePort(records)
+    port = MemoryPort(records)
     ctx = JobContext(records.order(), port)
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as group:
 
             async def sleeper() -> None:
@@ -102,7 +101,7 @@ async def test_a_sleeping_job_wakes_at_a_stop() -> None:
 async def test_a_job_that_looks_at_the_stop_reason_is_trusted() -> None:
     """The port learns that it need not be cancelled at once."""
     records = Records()
-    port = FakePort(records)
+    port = MemoryPort(records)
     ctx = JobContext(records.order(), port)
     assert not port.attentive
     assert ctx.stop_reason is None
@@ -112,7 +111,7 @@ async def test_a_job_that_looks_at_the_stop_reason_is_trusted() -> None:
 async def test_a_finished_item_is_sent_within_a_second_however_long_the_next_one_takes() -> None:
     """Also progress is told before that, at most four times a second."""
     records = Records()
-    port = FakePort(records)
+    port = MemoryPort(records)
     sent: anyio.Event = anyio.Event()
     port.on_checkpoint = lambda content: sent.set()
 
@@ -120,16 +119,17 @@ async def test_a_finished_item_is_sent_within_a_second_however_long_the_next_one
         if item == 1:
             await sent.wait()
 
-    with anyio.fail_after(5):
+    began = anyio.current_time()
+    with anyio.fail_after(60):
         await JobContext(records.order(every=100), port).for_each(range(2), body, every=100)
-    assert 1 <= len(port.progress) <= 5
+    assert 1 <= len(port.progress) <= 1 + 4 * (anyio.current_time() - began)
     assert port.progress[0].done == 1
 
 
 def test_slow_items_of_a_plain_function_are_sent_one_by_one() -> None:
     """With a clock that moves two seconds per item."""
     records = Records()
-    port = FakePort(records)
+    port = MemoryPort(records)
     blocking = BlockingJobContext(records.order(), port)
     now = [0.0]
     blocking._ledger = Ledger(records.order(), port, lambda: now[0])

@@ -11,15 +11,15 @@ import pytest
 
 from jobkeep.errors import InputChanged, TooLarge, TooManyFailures
 from jobkeep.sdk import BlockingJobContext, Cursor, JobContext
+from jobkeep.testing.memory import MemoryPort, Records
 
-from .fake_port import FakePort, Records
 from .jobs import Job, Killed
 
 pytestmark = pytest.mark.anyio
 
 
 def context(records: Records, every: int = 5) -> JobContext:
-    return JobContext(records.order(every=every), FakePort(records))
+    return JobContext(records.order(every=every), MemoryPort(records))
 
 
 async def stream(items: range) -> AsyncIterator[int]:
@@ -77,7 +77,7 @@ async def test_plain_bodies_do_as_well() -> None:
 async def test_a_plain_function_cannot_go_through_an_async_source() -> None:
     """It is told to become async."""
     records = Records()
-    blocking = BlockingJobContext(records.order(), FakePort(records))
+    blocking = BlockingJobContext(records.order(), MemoryPort(records))
     with pytest.raises(TypeError, match="make the function async"):
         blocking.for_each(stream(range(3)), lambda item: None)  # type: ignore[arg-type]
 
@@ -200,10 +200,10 @@ async def test_several_batches_at_once_share_the_checkpoints() -> None:
     """Each finds its own place again."""
     records = Records()
     for killed in (True, False):
-        port = FakePort(records)
+        port = MemoryPort(records)
         ctx = JobContext(records.order(), port)
 
-        async def body(item: int, port: FakePort = port, killed: bool = killed) -> None:
+        async def body(item: int, port: MemoryPort = port, killed: bool = killed) -> None:
             await anyio.lowlevel.checkpoint()
             if killed and item == 7:
                 port.dead = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from shutil import copy
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,7 @@ def start(daemon: FakeDaemon) -> Iterator[Callable[..., Worker]]:
     """Starts workers, with timings of their own."""
     workers: list[Worker] = []
 
-    def launch(**timings: float) -> Worker:
+    def launch(**timings: Any) -> Worker:
         workers.append(Worker(daemon, **timings))
         return workers[-1]
 

@@ -15,7 +15,8 @@ from typing import Any
 import msgspec
 
 CLIENT = Path(__file__).resolve().parents[2] / "client"
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
+WELCOME = b'{"parameters":{"kind":"welcome"},"continues":true}\0'
 
 
 class FakeDaemon:
@@ -29,7 +30,9 @@ class FakeDaemon:
         self.refuse: dict[str, str] = {}
         self.silent: set[str] = set()
         self.keys: list[dict[str, str]] = []
+        self.results: list[Any] = []  # of steps that are stored
         self.runs = 0
+        self.knows = range(1, 2)  # versions of the protocol
         self._news = threading.Condition()
         self._orders: socket.socket | None = None
         self._connections: set[socket.socket] = set()
@@ -59,6 +62,11 @@ class FakeDaemon:
                 connection.close()
             self._connections.clear()
             self._orders = None
+
+    @property
+    def has_worker(self) -> bool:
+        """One has attached, in a version that is known."""
+        return self._orders is not None
 
     def order(self, function: str, *, cut: bool = False, **arguments: Any) -> str:
         """Send a run; its id."""
@@ -130,16 +138,17 @@ class FakeDaemon:
 
     def _serve(self, connection: socket.socket) -> None:
         rest = b""
-        while True:
-            try:
-                data = connection.recv(65536)
-            except OSError:
-                return
-            if not data:
-                return
-            *messages, rest = (rest + data).split(b"\0")
-            for message in messages:
-                self._take(connection, msgspec.json.decode(message))
+        try:
+            while data := connection.recv(65536):
+                *messages, rest = (rest + data).split(b"\0")
+                for message in messages:
+                    self._take(connection, msgspec.json.decode(message))
+        except OSError:
+            pass
+        finally:
+            with self._news:
+                self._connections.discard(connection)
+            connection.close()
 
     def _take(self, connection: socket.socket, call: dict[str, Any]) -> None:
         method = call["method"].rpartition(".")[2]
@@ -148,7 +157,11 @@ class FakeDaemon:
                 return
             if method == "Attach":
                 self.attached.append(call["parameters"])
-                self._orders = connection
+                if call["parameters"]["protocol"] in self.knows:
+                    self._orders = connection
+                    connection.sendall(WELCOME)
+                else:
+                    connection.sendall(msgspec.json.encode(self._wrong_protocol(call["parameters"])) + b"\0")
             else:
                 self.reports.append((method, call["parameters"]))
             if method != "Attach" and not call.get("oneway") and method not in self.silent:
@@ -158,31 +171,42 @@ class FakeDaemon:
                 elif method == "FailedKeys":
                     after = call["parameters"].get("after", 0)
                     reply = {"parameters": {"keys": self.keys[after : after + 1000]}}
+                elif method == "StepResult":
+                    reply = {"parameters": {"result": self.results[call["parameters"]["ordinal"]]}}
                 connection.sendall(msgspec.json.encode(reply) + b"\0")
             self._news.notify_all()
 
 
+    def _wrong_protocol(self, hello: dict[str, Any]) -> dict[str, Any]:
+        said = {"message": "not known", "protocol": hello["protocol"]}
+        said |= {"oldest": self.knows[0], "newest": self.knows[-1]}
+        return {"error": "org.jobkeep.Worker.WrongProtocol", "parameters": said}
+
+
 START = """
-import os, sys
+import json, os, sys
+from jobkeep.protocol import worker
+worker.OLDEST, worker.PROTOCOL = json.loads(sys.argv[2])
 from jobkeep.worker.serve import Server, leave
 from jobkeep.worker.settings import Settings
 from msgspec.structs import replace
-import json
 sys.path[0] = os.getcwd()
 leave(Server(replace(Settings.take(os.environ), **json.loads(sys.argv[1]))).serve())
 """
 
 
 class Worker:
-    """A real worker process. With `timings`, settings other than those of `python -m jobkeep.worker`."""
+    """A real worker process. With `timings`, settings other than those of `python -m jobkeep.worker`; with `speaks`,
+    the oldest and the newest version of the protocol that it knows."""
 
-    def __init__(self, daemon: FakeDaemon, **timings: float) -> None:
+    def __init__(self, daemon: FakeDaemon, speaks: tuple[int, int] = (1, 1), **timings: float) -> None:
         self.spool = daemon.directory / "spool"
         self.spool.mkdir(exist_ok=True)
         self.log = daemon.directory / "worker.log"
+        self.begun = daemon.directory / "begun"
         start = ["-m", "jobkeep.worker"]
-        if timings:
-            start = ["-c", START, msgspec.json.encode(timings).decode()]
+        if timings or speaks != (1, 1):
+            start = ["-c", START, msgspec.json.encode(timings).decode(), msgspec.json.encode(speaks).decode()]
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, *start],
@@ -198,6 +222,7 @@ class Worker:
                     "JOBKEEP_SEAT": "seat1",
                     "JOBKEEP_COOKIE": "secret",
                     "JOBKEEP_SPOOL": str(self.spool),
+                    "JOBKEEP_BEGUN": str(self.begun),
                 },
             )
 

@@ -11,9 +11,11 @@ import time
 from contextlib import suppress
 from contextvars import ContextVar
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from jobkeep import Permanent
 from jobkeep.sdk import BlockingJobContext, JobContext
 
 NOT_CALLABLE = 7
@@ -21,6 +23,10 @@ NOT_CALLABLE = 7
 
 def add(a: int, b: int = 1) -> int:
     return a + b
+
+
+def read(path: Path) -> str:
+    return path.read_text()
 
 
 async def add_async(a: int, b: int = 1) -> int:
@@ -47,6 +53,13 @@ def blocking_context(ctx: Any) -> str:
 
 def fail(message: str) -> None:
     raise LookupError(message)
+
+
+def fail_for_good(grouped: bool) -> None:
+    closed = Permanent("the account is closed")
+    if not grouped:
+        raise closed from LookupError("no such row")
+    raise ExceptionGroup("several", [ValueError("other"), ExceptionGroup("inner", [closed])])
 
 
 async def fail_async() -> None:
@@ -107,14 +120,15 @@ async def swallow() -> str:
     return "late"
 
 
-async def swallow_for_ever(seconds: float) -> None:
+async def swallow_often(times: int) -> list[float]:
+    """The seconds between one cancellation and the next."""
     print("waiting", flush=True)
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    moments: list[float] = []
+    while len(moments) < times:
         with suppress(asyncio.CancelledError):
-            await asyncio.sleep(0.02)
-            continue
-        print("cancelled", flush=True)
+            await asyncio.sleep(3600)
+        moments.append(time.monotonic())
+    return [later - earlier for earlier, later in pairwise(moments)]
 
 
 async def look(ctx: JobContext) -> str:
@@ -123,6 +137,14 @@ async def look(ctx: JobContext) -> str:
     while ctx.stop_reason is None:
         await asyncio.sleep(0.005)
     return f"looked: {ctx.stop_reason}"
+
+
+async def look_twice(ctx: JobContext) -> None:
+    print("waiting", flush=True)
+    while ctx.stop_reason is None:
+        await asyncio.sleep(0.005)
+    print(ctx.stop_reason, flush=True)
+    await asyncio.sleep(3600)
 
 
 def sleep_blocking(ctx: BlockingJobContext) -> None:
@@ -168,6 +190,26 @@ def checkpoint_at_gate(ctx: BlockingJobContext, gate: str) -> str:
     return "through"
 
 
+def steps_at_gate(ctx: BlockingJobContext, gate: str, last: str | None = None) -> list[Any]:
+    """Two steps, a gate, two more with perhaps a gate before the last; a result says which process has run its step."""
+    results = []
+    for number in range(4):
+        awaited = {2: gate, 3: last or gate}.get(number)
+        ctx.progress(number)
+        while awaited and not os.path.exists(awaited):
+            time.sleep(0.005)
+        results.append(ctx.step(f"step{number}", lambda number=number: [number, os.getpid()]))
+    return results
+
+
+async def steps_async(ctx: JobContext) -> list[Any]:
+    async def add(a: int, b: int) -> int:
+        await asyncio.sleep(0)
+        return a + b
+
+    return [await ctx.step("async", add, 1, 2), await ctx.step("thread", os.getpid)]
+
+
 def spin(ctx: BlockingJobContext) -> None:
     ctx.progress(1)
     while True:
@@ -201,6 +243,24 @@ async def leave_thread_at_gate_async(ctx: JobContext, gate: str) -> None:
 
 def leave_child() -> None:
     subprocess.Popen(["sleep", "60"])
+
+
+async def spawn_async(ctx: JobContext, stubborn: str | None = None) -> list[Any]:
+    """A child that is waited for, and one that is not; it ignores TERM once the file `stubborn` is there."""
+    child = await ctx.spawn(["/bin/sh", "-c", "echo from a child; exit 3"])
+    script = "echo ready; exec sleep 3600"
+    if stubborn is not None:
+        script = f"trap '' TERM; echo ready; : > {stubborn}; while :; do sleep 0.01; done"
+    left = await ctx.spawn(["/bin/sh", "-c", script])
+    while stubborn is not None and not os.path.exists(stubborn):  # noqa: ASYNC240 - the child is another process
+        await asyncio.sleep(0.005)
+    return [await child.wait(), left.pid, left.returncode]
+
+
+def spawn_blocking(ctx: BlockingJobContext) -> int:
+    child = ctx.spawn(["sleep", "3600"])
+    print(child.pid, flush=True)
+    return child.wait()
 
 
 async def leave_task() -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
 
 from .fake_daemon import FakeDaemon, Worker
-from .test_stopping import started
+from .test_daemon_gone import vanishing
+from .test_stopping import started, waiting
 
 
 def test_a_batch_is_given_time_for_its_item_and_then_cancelled(
@@ -20,6 +22,17 @@ def test_a_batch_is_given_time_for_its_item_and_then_cancelled(
     daemon.stop(run, "restart")
     assert daemon.wait("Finish", run)["outcome"] == "interrupted"
     assert daemon.wait("Checkpoint", run)["done"] == 1
+
+
+def test_a_stop_reaches_a_run_after_many_short_ones(daemon: FakeDaemon, start: Callable[..., Worker]) -> None:
+    """Whichever thread reads the orders at that moment: it does not have to come with the reply to a beat."""
+    start(beat_s=3600.0)
+    for turn in range(10):
+        for number in range(turn):
+            daemon.order("sample:add" if number % 2 else "sample:add_async", a=number)
+        run = waiting(daemon, "sample:wait_for_ever")
+        daemon.stop(run)
+        assert daemon.wait("Finish", run)["outcome"] == "cancelled"
 
 
 def test_ticks_of_a_blocked_loop_stay_the_same(daemon: FakeDaemon, start: Callable[..., Worker]) -> None:
@@ -45,6 +58,21 @@ def test_a_run_that_leaves_something_behind_is_not_clean(
     finish = daemon.finish_of(function)
     assert (finish["outcome"], finish["clean"]) == ("succeeded", False)
     assert worker.exit_code() == 0
+
+
+@pytest.mark.parametrize("function", ["sample:leave_thread", "sample:leave_child"])
+def test_the_end_of_a_worker_s_last_run_is_on_disk_before_it_is_told(
+    daemon: FakeDaemon, worker: Worker, function: str
+) -> None:
+    """The daemon ends it for that, and may die before it has stored the end: then nobody could say it again."""
+    daemon.silent = {"Finish"}
+    run = daemon.order(function)
+    finish = daemon.wait("Finish", run)
+    assert json.loads((worker.spool / f"{run}.finish").read_bytes())["outcome"] == finish["outcome"] == "succeeded"
+    daemon.vanish()
+    daemon.open()
+    daemon.silent = set()
+    vanishing(worker.spool / f"{run}.finish")
 
 
 @pytest.mark.parametrize("function", ["sample:leave_thread_at_gate", "sample:leave_thread_at_gate_async"])

@@ -17,19 +17,21 @@ def daemon(shared_daemon: FakeDaemon) -> FakeDaemon:
 @pytest.mark.parametrize("function", ["sample:add", "sample:add_async"])
 def test_functions_are_called_with_their_arguments(daemon: FakeDaemon, function: str) -> None:
     """Plain and async ones, one after the other in the same process."""
+    begun = daemon.runs, len(daemon.reports)
     assert daemon.finish_of(function, a=2)["result"] == 3
     assert daemon.finish_of("sample:add", a=2, b=5)["result"] == 7
     assert daemon.finish_of("sample:add_async", a=0)["result"] == 1
     assert daemon.finish_of("sample:echo", x=[1, {"y": None}])["result"] == {"x": [1, {"y": None}]}
-    assert [report["fence"] for _, report in daemon.reports] == list(range(1, daemon.runs + 1))
+    ends = [report["fence"] for name, report in daemon.reports[begun[1]:] if name != "Beat"]
+    assert ends == list(range(begun[0] + 1, daemon.runs + 1))
     assert [worker["worker"] for worker in daemon.attached] == ["seat1"]
 
 
 def test_a_run_knows_itself(daemon: FakeDaemon) -> None:
     """By its environment and by its context; the working directory is the first place to import from."""
     here = str(daemon.directory)
-    job, run, cookie, *folders = daemon.finish_of("sample:seen")["result"]
-    assert (f"{job}.1", f"cookie{job[1:]}", folders) == (run, cookie, [here, here])
+    job, number, cookie, *folders = daemon.finish_of("sample:seen")["result"]
+    assert (number, f"cookie{job[1:]}", folders) == ("1", cookie, [here, here])
     job, *facts = daemon.finish_of("sample:context", where="/a/b")["result"]
     assert (f"{job}.1", facts) == (daemon.reports[-1][1]["run"], [1, "f", None, "b"])
     assert daemon.finish_of("sample:blocking_context")["result"] == "BlockingJobContext"
@@ -145,7 +147,7 @@ def test_a_batch_reports_checkpoints_before_its_end(daemon: FakeDaemon) -> None:
     for function in ("sample:items", "sample:items_blocking"):
         run = daemon.send_run(function, {"number": 9}, checkpoint_seq=4)
         assert daemon.wait("Finish", run)["result"] == {"ok": 7, "failed": 2}
-        mine = [report for name, report in daemon.reports if report["run"] == run and name != "Progress"]
+        mine = [report for name, report in daemon.reports if report["run"] == run and name not in ("Progress", "Beat")]
         assert [report.get("seq") for report in mine] == [*range(5, 4 + len(mine)), None]
         assert [item["key"] for report in mine for item in report.get("failed", [])] == ["3", "7"]
         whole = {"count": 9, "tallies": {"ok": 7, "failed": 2}, "complete": True}
@@ -186,3 +188,12 @@ def test_runs_that_share_their_output_files_do_not_share_output(daemon: FakeDaem
         assert kept.read_bytes().count(b"first") == 1
     daemon.wait("Finish", daemon.send_run("sample:add", {"a": 1}, **paths))
     assert (daemon.directory / "seat.stdout").read_bytes() == b""
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_a_permanent_failure_is_reported_as_such(shared_daemon: FakeDaemon, grouped: bool) -> None:
+    """Also from within a group; any other failure is not."""
+    finish = shared_daemon.finish_of("sample:fail_for_good", grouped=grouped)
+    assert (finish["outcome"], finish["permanent"]) == ("failed", True)
+    assert "the account is closed" in finish["error"]["traceback"]
+    assert "permanent" not in shared_daemon.finish_of("sample:fail", message="later")

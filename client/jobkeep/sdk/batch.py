@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Final
 
 from jobkeep.errors import InputChanged, TooManyFailures
-from jobkeep.protocol.jobs import FailedItem
+from jobkeep.protocol.jobs import ErrorInfo, FailedItem
 from jobkeep.protocol.worker import ItemKey
 from jobkeep.sdk.failures import ITEM_ERROR_LIMIT, error_info
 from jobkeep.sdk.ledger import FAILED, BatchRecord, Ledger
@@ -16,34 +17,38 @@ from jobkeep.sdk.source import KEY_LIMIT, Cursor, key_of
 
 CHECKPOINT_S: Final = 1.0  # at most so long is a finished item left unsent
 PROGRESS_S: Final = 0.25
+DONE: Final = "done"  # the label of an item whose body returned nothing
 ROWS: Final = 100  # failed items in one checkpoint, so that it stays under the limit of a message
 
 
 class BatchWork:
     """One batch under way. `count` items from the start are finished, `last` is the key of the last of them.
 
-    Items are told apart by ordinal, their position in the source. The fast loop for one item at a time adds
-    to `count`, `last` and `tallies` itself; all else goes through admit, finish and fail.
+    Items are told apart by ordinal, their position in the source. The fast loops for one item at a time add
+    to `count`, `last` and `tallies` themselves; all else goes through admit, finish and fail. Of the `count` items
+    `accounted` are in `tallies` or have failed; the others are "done", since their bodies returned nothing.
     """
 
     def __init__(self, ledger: Ledger, port: Port, options: BatchOptions) -> None:
         options.check()
         self._ledger = ledger
         self._port = port
-        self.clock = ledger.clock
-        self.key = options.key
+        self.clock: Callable[[], float] = ledger.clock
+        self.key: Callable[[Any], object] | None = options.key
+        self.name: str
         self.name, record = ledger.open(options.batch, options.total, self.record)
-        self.count = record.count
+        self.count: int = record.count
+        self.accounted: int = record.count
         self.last = record.last
-        self.complete = record.complete
-        self.tallies = dict(record.tallies)
-        self.failed = self.tallies.pop(FAILED, 0)
-        self.in_flight = 0
-        self.due = 0.0
-        self.newest_seq = port.durable_seq
+        self.complete: bool = record.complete
+        self.tallies: dict[str, int] = dict(record.tallies)
+        self.failed: int = self.tallies.pop(FAILED, 0)
+        self.in_flight: int = 0
+        self.due: float = 0.0
+        self.newest_seq: int = port.durable_seq
         every = options.every or ledger.every
         self._step = max(1, every // 2)
-        self._window = max(every, options.concurrency)
+        self.window: int = max(every, options.concurrency)
         self._max_failures = options.max_failures
         self._failures = 0  # of this run
         self._skip = set(record.beyond)  # finished before, and not yet met again in this run
@@ -82,6 +87,11 @@ class BatchWork:
         """Every item is run and in order, if it is done one at a time: the fast loop will do."""
         return self._only is None and not self._skip
 
+    def number_keys(self) -> None:
+        """From here on keys are ordinals, which `last` need not hold."""
+        if self.key is None:
+            self.last = None
+
     def cursor(self) -> Cursor:
         """Where in the source to begin."""
         if self._only is not None or not self.count:
@@ -111,7 +121,7 @@ class BatchWork:
 
     def finish(self, ordinal: int, name: str, label: Any) -> None:
         """The item has come to `label`. Raises TypeError for what is no label."""
-        label = "done" if label is None else label
+        label = DONE if label is None else label
         if type(label) is not str or label not in self.tallies:
             self.add_label(label)
         self.in_flight -= 1
@@ -123,7 +133,7 @@ class BatchWork:
         self._redone += 1
         self._ledger.resolved.append(ItemKey(self.name, name))
 
-    def fail(self, ordinal: int, name: str, error: Exception) -> None:
+    def fail(self, ordinal: int, name: str, error: Exception | ErrorInfo) -> None:
         """The item has failed. See `check_failures`."""
         self.in_flight -= 1
         if self._only is None:
@@ -134,7 +144,7 @@ class BatchWork:
             self._redone += 1
             self._add_row(ordinal, name, error)
 
-    def put_on_record(self, ordinal: int, name: str, error: Exception) -> None:
+    def put_on_record(self, ordinal: int, name: str, error: Exception | ErrorInfo) -> None:
         """Count and keep a failed item. Its key is unique in the batch, so a second one gets its ordinal."""
         self.failed += 1
         self._failures += 1
@@ -144,8 +154,8 @@ class BatchWork:
             self._on_record.add(name)
         self._add_row(ordinal, name, error)
 
-    def _add_row(self, ordinal: int, name: str, error: Exception) -> None:
-        info = error_info(error, ITEM_ERROR_LIMIT, skip=_HERE)
+    def _add_row(self, ordinal: int, name: str, error: Exception | ErrorInfo) -> None:
+        info = error if isinstance(error, ErrorInfo) else error_info(error, ITEM_ERROR_LIMIT, skip=_HERE)
         row = FailedItem(key=name, error=info, batch=self.name, ordinal=ordinal, run=self._ledger.run_number)
         self._ledger.failed.append(row)
 
@@ -172,6 +182,7 @@ class BatchWork:
         while self.count in beyond:
             self.last = beyond.pop(self.count)
             self.count += 1
+            self.accounted += 1
 
     # What is sent when
 
@@ -184,13 +195,13 @@ class BatchWork:
     def limit(self) -> int:
         """The value of `finished` at which `report` or a wait is next due."""
         self._settle()
-        return min(self._sent + self._step, self._durable + self._window)
+        return min(self._sent + self._step, self._durable + self.window)
 
     @property
     def full(self) -> bool:
         """The next item has to wait until more of the finished ones are durable."""
         self._settle()
-        return self.finished - self._durable + self.in_flight >= self._window
+        return self.finished - self._durable + self.in_flight >= self.window
 
     def report(self) -> None:
         """Send what is due: a checkpoint, a word on progress, or nothing."""
@@ -210,6 +221,11 @@ class BatchWork:
         if self.finished > self._sent:
             self._send(self._ledger.clock())
         return self.newest_seq
+
+    def make_room(self) -> int:
+        """When `full`: send what is unsent; the seq of the checkpoint to wait for, which is the oldest in transit."""
+        newest = self.flush()
+        return self._in_transit[0][0] if self._in_transit else newest
 
     def end(self) -> int:
         """The source is used up: send that. Raises InputChanged if none of the failed items was met in it."""
@@ -243,7 +259,11 @@ class BatchWork:
 
     def record(self) -> BatchRecord:
         """The batch as of now."""
-        tallies = {**self.tallies, FAILED: self.failed} if self.failed else dict(self.tallies)
+        tallies = dict(self.tallies)
+        if unlabelled := self.count - self.accounted:
+            tallies[DONE] = tallies.get(DONE, 0) + unlabelled
+        if self.failed:
+            tallies[FAILED] = self.failed
         if self.complete:
             return BatchRecord(count=self.count, tallies=tallies, complete=True)
         beyond = sorted([*self._beyond, *self._skip])

@@ -18,11 +18,10 @@ from typing import Any, Final
 import anyio
 from anyio.lowlevel import checkpoint
 
-from jobkeep.errors import Stopped
 from jobkeep.sdk.batch import PROGRESS_S, BatchWork
 from jobkeep.sdk.ledger import Ledger
 from jobkeep.sdk.options import Batch, BatchOptions
-from jobkeep.sdk.port import AsyncPort
+from jobkeep.sdk.port import AsyncPort, stop_of
 from jobkeep.sdk.source import KEY_LIMIT, Skipper, Source, checked_key, open_source
 
 Body = Callable[[Any], Awaitable[str | None] | str | None]
@@ -31,9 +30,7 @@ _END: Final = object()
 CLOSE_S: Final = 2.0
 
 
-async def for_each(
-    ledger: Ledger, port: AsyncPort, source: Source[Any], body: Body, options: BatchOptions
-) -> Batch:
+async def for_each(ledger: Ledger, port: AsyncPort, source: Source[Any], body: Body, options: BatchOptions) -> Batch:
     """Run `body` for the items that an earlier run has not finished; see JobContext.for_each."""
     work = BatchWork(ledger, port, options)
     if work.needs_failed_keys:
@@ -62,6 +59,7 @@ class _Pass:
         self._body = body
         self._concurrency = concurrency
         self._turn = anyio.Lock(fast_acquire=True)
+        self._fetching = False  # waiting for the source, which may take for ever
         self._used_up = False
 
     async def run(self, source: Source[Any]) -> None:
@@ -69,7 +67,7 @@ class _Pass:
         work = self._work
         try:
             async with anyio.create_task_group() as group:
-                group.start_soon(self._keep_reporting, name="for_each reports")
+                group.start_soon(self._keep_reporting, group.cancel_scope, name="for_each reports")
                 await self._go(source)
                 group.cancel_scope.cancel()
         except BaseException:
@@ -79,13 +77,18 @@ class _Pass:
             await self._port.durable(work.end())
             return
         await self._port.durable(work.flush())
-        raise Stopped(self._port.stop_reason or "stopped")
+        raise stop_of(self._port)
 
-    async def _keep_reporting(self) -> None:
-        """Finished items become durable within a second, however long the next one takes."""
+    async def _keep_reporting(self, scope: anyio.CancelScope) -> None:
+        """Finished items become durable within a second, however long the next one takes to come or to be done.
+
+        A source that is waited for does not delay a stop, when no item is in work.
+        """
         while True:
             await anyio.sleep(PROGRESS_S)
             self._work.report()
+            if self._fetching and not self._work.in_flight and self._port.stop_reason is not None:
+                scope.cancel()
 
     async def _go(self, source: Source[Any]) -> None:
         work = self._work
@@ -113,10 +116,13 @@ class _Pass:
         return self._concurrency > 1 or not self._work.straight
 
     async def _stream(self, items: AsyncIterator[Any]) -> None:
+        self._fetching = True
         async for item in items:
+            self._fetching = False
             if not await self._one_by_one((item,)):
                 return
-        self._used_up = True
+            self._fetching = True
+        self._fetching, self._used_up = False, True
 
     async def _one_by_one(self, items: Iterable[Any]) -> bool:
         """Whether it came to their end. The hot loop: local names only, no call per item but the body's."""
@@ -124,6 +130,7 @@ class _Pass:
         clock, tallies = work.clock, work.tallies
         ordinal, limit, due = work.count, work.limit, work.due
         name: str | None = None
+        work.number_keys()
         for item in items:
             if port.stop_reason is not None:
                 return False
@@ -136,17 +143,19 @@ class _Pass:
                     label = await label
             except Exception as error:  # noqa: BLE001 - whatever an item raises is its outcome
                 work.put_on_record(ordinal, str(ordinal) if name is None else name, error)
+                work.accounted += 1
                 limit = ordinal
             else:
-                if label is None:
-                    label = "done"
-                try:
-                    tallies[label] += 1
-                except (KeyError, TypeError):
-                    work.add_label(label)
-                    tallies[label] += 1
-            ordinal += 1
-            work.count, work.last = ordinal, name
+                if label is not None:
+                    try:
+                        tallies[label] += 1
+                    except (KeyError, TypeError):
+                        work.add_label(label)
+                        tallies[label] += 1
+                    work.accounted += 1
+            work.count = ordinal = ordinal + 1
+            if key is not None:
+                work.last = name
             if ordinal >= limit or clock() >= due:
                 await self._report()
                 limit, due = work.limit, work.due
@@ -157,7 +166,7 @@ class _Pass:
         work.check_failures()
         work.report()
         while work.full:
-            await self._port.durable(work.flush())
+            await self._port.durable(work.make_room())
         await checkpoint()  # a body that never waits must not starve the loop
 
     async def _several(self, advance: Advance) -> None:
@@ -192,9 +201,13 @@ class _Pass:
         work, port = self._work, self._port
         while not self._used_up and port.stop_reason is None:
             if work.full:
-                await port.durable(work.flush())
+                await port.durable(work.make_room())
                 continue
-            item = await advance()
+            self._fetching = True
+            try:
+                item = await advance()
+            finally:
+                self._fetching = False
             if item is _END:
                 self._used_up = True
             elif admitted := work.admit(item):

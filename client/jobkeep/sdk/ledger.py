@@ -54,11 +54,11 @@ class Ledger:
 
     def __init__(self, order: RunOrder, port: Port, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
-        self.only_failed = order.only_failed
-        self.every = order.checkpoint_every
+        self.only_failed: bool = order.only_failed
+        self.every: int = order.checkpoint_every
         self.failed: list[FailedItem] = []  # not yet sent
         self.resolved: list[ItemKey] = []  # not yet sent
-        self.run_number = order.number
+        self.run_number: int = order.number
         self._port = port
         self._state: Raw = order.state
         self._records = (_decode_cursor(order.cursor) or CursorDocument()).batches
@@ -139,13 +139,16 @@ class Ledger:
     def _progress(self, records: dict[str, BatchRecord]) -> tuple[int, int | None]:
         if not records:
             return self._done, self._total
-        total = 0
+        done, total = 0, 0
+        all_known = True
         for name, record in records.items():
+            done += record.done
             known = self._totals.get(name, record.count if record.complete else None)
             if known is None:
-                return sum(record.done for record in records.values()), self._total
-            total += known
-        return sum(record.done for record in records.values()), total
+                all_known = False
+            else:
+                total += known
+        return done, total if all_known else self._total
 
 
 def _sum(records: dict[str, BatchRecord]) -> dict[str, int]:

@@ -8,7 +8,12 @@ from typing import Any
 
 from msgspec import Struct
 
-is_name = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/+-]{0,127}").fullmatch
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/+-]{0,127}")
+
+
+def is_name(text: str) -> bool:
+    """Whether a batch or a step may be called so."""
+    return _NAME.fullmatch(text) is not None
 
 
 class Batch(Struct, frozen=True):

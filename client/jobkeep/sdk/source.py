@@ -99,3 +99,16 @@ class Skipper:
             if skipped == self._at.count:
                 break
         self.verify(skipped, last)
+
+
+def open_plain(
+    source: Any, name: str, at: Cursor, key: Callable[[Any], object] | None, if_async: str
+) -> Iterator[Any]:
+    """The items of the batch of that name behind the place. Raises TypeError, with `if_async`, where they are async."""
+    items, to_skip = open_source(source, at)
+    if isinstance(items, AsyncIterable):
+        raise TypeError(if_async)
+    iterator = iter(items)
+    if to_skip:
+        Skipper(name, at, key).skip(iterator)
+    return iterator

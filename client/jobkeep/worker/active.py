@@ -8,9 +8,11 @@ from typing import Final
 import anyio
 
 from jobkeep.protocol.worker import BeatParameters, RunOrder
-from jobkeep.worker.courier import Courier
+from jobkeep.sdk.port import DRAIN, LEASE_LOST
+from jobkeep.worker.awaited import Kind
 from jobkeep.worker.doorbell import Doorbell
-from jobkeep.worker.port import LEASE_LOST, WorkerPort
+from jobkeep.worker.messenger import Messenger
+from jobkeep.worker.port import WorkerPort
 
 AGAIN_S: Final = 1.0  # until a function that has swallowed its cancellation is cancelled again
 RETRY_S: Final = 0.005  # until one that could not be cancelled at that moment is
@@ -19,14 +21,14 @@ RETRY_S: Final = 0.005  # until one that could not be cancelled at that moment i
 class ActiveRun:
     """`enter_loop` and `leave` belong to the main thread, which runs the job; the rest to the thread at the helm."""
 
-    def __init__(self, order: RunOrder, courier: Courier, attention_s: float) -> None:
+    def __init__(self, order: RunOrder, messenger: Messenger, attention_s: float) -> None:
         self.order = order
-        self.port = WorkerPort(order, courier)
+        self.port = WorkerPort(order, messenger)
         self.begun = False  # handed to the main thread, which is bound to report its end
         self.ended = False
         self.ticks: int | None = None
         self.cancel_at: float | None = None
-        self._courier = courier
+        self._messenger = messenger
         self._attention_s = attention_s
         self._scope: anyio.CancelScope | None = None
         self._task: asyncio.Task[object] | None = None
@@ -47,20 +49,37 @@ class ActiveRun:
         self._scope = scope
         self._task = asyncio.current_task()
         self._doorbell = self.port.doorbell = doorbell
-        if self.stop_reason is not None:
+        if self.stop_reason not in (None, DRAIN):
             self._cancel_scope()
 
+    def relay(self, doorbell: Doorbell) -> Messenger:
+        """The job runs elsewhere: nothing is to be cancelled here, but whoever sees to it hears of all that it would.
+
+        What it reports goes out by the messenger. `ticks` are those of its own loop, set by who hears of them.
+        """
+        self.port.attentive = True
+        self.port.doorbell = doorbell
+        return self._messenger
+
     def leave(self) -> None:
-        """The job has ended: nothing can stop it any more."""
+        """The job has ended: nothing can stop it any more. What it has begun ends with it."""
+        closing, self.port.closing = self.port.closing, []
+        for close in closing:
+            close()
         self.ended = True
         self._doorbell = self.port.doorbell = None
         self.cancel_at = self.port.progress_at = None
 
     def ask_to_stop(self, reason: str, now: float) -> None:
-        """Let the job know; cancel it at once, or later if it looks at stop_reason by itself."""
-        if self.port.stop_reason is None:
-            self.port.stop_reason = reason
-            self.port.announce()
+        """Let the job know; cancel it at once, or later if it looks at stop_reason by itself.
+
+        A drain leaves it to the job, and gives way to any other reason that comes later.
+        """
+        if self.port.stop_reason not in (None, DRAIN):
+            return
+        self.port.stop_reason = reason
+        self.port.announce()
+        if reason != DRAIN:
             self.cancel_at = now + self._attention_s if self.port.attentive else now
 
     def fence(self) -> None:
@@ -70,14 +89,16 @@ class ActiveRun:
         self.port.announce()
         self._cancel()
 
-    def stored(self, seq: int) -> None:
-        """Checkpoints up to `seq` are durable."""
-        if seq > self.port.durable_seq:
-            self.port.durable_seq = seq
-            self.port.announce()
+    def stored(self, kind: Kind, number: int) -> None:
+        """Checkpoints up to that seq are durable, or steps up to that ordinal."""
+        if kind == "step":
+            self.port.steps.stored(number)
+        else:
+            self.port.durable_seq = max(self.port.durable_seq, number)
+        self.port.announce()
 
     def refuse(self, error: Exception) -> None:
-        """The daemon does not take a checkpoint: the job fails with that at its next one."""
+        """The daemon does not take a checkpoint or a step: the job fails with that at its next one."""
         self.port.refused = error
         self.port.announce()
 
@@ -95,7 +116,7 @@ class ActiveRun:
 
     def beat(self) -> None:
         """Report a sign of life, and ask the loop for one: the ticks of a blocked loop stay the same."""
-        self._courier.beat(BeatParameters(run=self.order.run, fence=self.order.fence, ticks=self.ticks))
+        self._messenger.beat(BeatParameters(run=self.order.run, fence=self.order.fence, ticks=self.ticks))
         doorbell = self._doorbell
         if doorbell is not None and not self._tick_due:
             self._tick_due = True

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any, Final
 
 from msgspec import Raw, Struct
 from msgspec.structs import replace
@@ -16,42 +16,23 @@ from jobkeep.protocol.jobs import ErrorInfo
 from jobkeep.protocol.worker import (
     BeatParameters,
     CheckpointParameters,
-    FailedKeysParameters,
     FinishParameters,
-    ItemKey,
     ProgressParameters,
+    SaveStepParameters,
 )
+from jobkeep.worker.awaited import Awaited, Kind, Listener, Query
 from jobkeep.worker.channel import Channel
-from jobkeep.worker.outbox import Outbox
-from jobkeep.worker.spool import Spool
-from jobkeep.worker.wire import FENCED, RETRIABLE, call, decode_keys, decode_reply, fault_of, refusal
+from jobkeep.worker.outbox import Outbox, Report, Unsaid
+from jobkeep.worker.replies import Replies
+from jobkeep.worker.spool import Spool, step_file
+from jobkeep.worker.wire import FENCED, RETRIABLE, call, decode_answer, fault_of, refusal
 
-Answer = Callable[[list[ItemKey] | Exception], None]
+_METHODS: Final[dict[Kind, str]] = {"checkpoint": "Checkpoint", "step": "SaveStep", "finish": "Finish"}
 _REFUSED = "InvalidRequest"
-_UNREAD = 32  # replies
-_UNREAD_S = 1.0
 
 
 class Unwilling(ConnectionError):
     """The daemon cannot take reports now; it may later."""
-
-
-class Listener(Struct, frozen=True):
-    """Whom to tell. All are called from the thread at the helm."""
-
-    durable: Callable[[str, int], None]  # run, seq
-    refused: Callable[[str, Exception], None]  # run, why
-    fenced: Callable[[str | None], None]  # run, or None: the whole process
-
-
-class _Awaited(Struct):
-    """A call whose reply has not come."""
-
-    kind: Literal["checkpoint", "finish", "keys"]
-    run: str
-    seq: int
-    sent_at: float
-    answer: Answer | None = None
 
 
 class Courier:
@@ -68,8 +49,9 @@ class Courier:
         self._attend = attend
         self._lock = threading.Lock()
         self._channel: Channel | None = None
-        self._awaited: deque[_Awaited] = deque()
-        self._queries: list[tuple[FailedKeysParameters, Answer]] = []
+        self.replies = Replies(wake)
+        self.untend = self.replies.untend
+        self._queries: list[Query] = []
         self._outbox = Outbox()
         self._to_spool: set[str] = set()  # runs with something that is not on disk yet
 
@@ -79,20 +61,39 @@ class Courier:
         """Durable once the listener is told so."""
         with self._lock:
             self._outbox.add_checkpoint(parameters)
-            self._send("Checkpoint", parameters, "checkpoint", parameters.run, parameters.seq)
+            self._send("checkpoint", parameters, parameters.seq)
+        self._attend()
+
+    def step(self, parameters: SaveStepParameters) -> None:
+        """Durable once the listener is told so."""
+        with self._lock:
+            self._outbox.add_step(parameters)
+            self._send("step", parameters, parameters.ordinal)
         self._attend()
 
     def finish(self, parameters: FinishParameters) -> None:
         """The end of a run; nothing else may be reported about it afterwards."""
         with self._lock:
             self._outbox.add_finish(parameters)
-            self._send("Finish", parameters, "finish", parameters.run, 0)
+            with suppress(OSError):
+                if parameters.retire or not parameters.clean:  # a daemon ends us for that first, then stores it
+                    list(self._write(parameters.run))
+            self._send("finish", parameters)
 
-    def failed_keys(self, parameters: FailedKeysParameters, answer: Answer) -> None:
-        """One page; `answer` is called by whoever is at the helm, after a reconnect if need be."""
+    def say(self, unsaid: Unsaid) -> None:
+        """What another interpreter has not brought to the daemon."""
+        for step in unsaid.steps:
+            self.step(step)
+        for checkpoint in unsaid.checkpoints:
+            self.checkpoint(checkpoint)
+        for finish in unsaid.finishes:
+            self.finish(finish)
+
+    def ask(self, query: Query) -> None:
+        """Answered after a reconnect, if need be."""
         with self._lock:
-            self._queries.append((parameters, answer))
-            self._ask(parameters, answer)
+            self._queries.append(query)
+            self._put(query)
         self._attend()
 
     def progress(self, parameters: ProgressParameters) -> None:
@@ -102,6 +103,17 @@ class Courier:
     def beat(self, parameters: BeatParameters) -> None:
         """May get lost."""
         self._say("Beat", parameters)
+
+    # From the main thread, while a job runs
+
+    def look(self) -> None:
+        """Take the good news that has come, unless the helm is at it."""
+        if self.replies.reading.acquire(blocking=False):
+            try:
+                for awaited, reply in self.replies.look(self._channel, time.monotonic()):
+                    self._succeeded(awaited, reply)
+            finally:
+                self.replies.reading.release()
 
     # From whoever is at the helm
 
@@ -121,49 +133,39 @@ class Courier:
         with self._lock:
             return not (self._to_spool or (self._outbox and self._channel is not None))
 
-    def unacknowledged(self) -> tuple[list[CheckpointParameters], list[FinishParameters]]:
+    def unsaid(self) -> Unsaid:
         """What has not arrived, or nobody knows that it has."""
         with self._lock:
-            return self._outbox.checkpoints(), self._outbox.finishes()
-
-    def oldest_wait(self, now: float) -> float:
-        """Since how long the oldest call has been waiting for its reply, in seconds."""
-        return now - self._awaited[0].sent_at if self._awaited else 0.0
-
-    def overdue(self, now: float) -> bool:
-        """Replies to ends of runs may wait to be read, but not for ever."""
-        awaited = self._awaited
-        return len(awaited) >= _UNREAD or (bool(awaited) and now - awaited[0].sent_at >= _UNREAD_S)
+            return self._outbox.unsaid()
 
     def held_run(self) -> tuple[str, int] | None:
         """Run and fence of the newest report that has not arrived."""
         with self._lock:
-            run, held = self._outbox.last() or ("", None)
-        if held is None:
-            return None
-        report = held.finish or held.checkpoints[-1]
-        return run, report.fence
+            last = self._outbox.last()
+            return None if last is None else (last[0], last[1].fence)
 
     def connect(self, channel: Channel) -> None:
         """Use this connection from now on, and say again on it what was not acknowledged."""
         with self._lock:
             self._channel = channel
             self._outbox.compact()
-            for run, held in self._outbox:
+            for _, held in self._outbox:
+                for step in held.steps:
+                    self._send("step", step, step.ordinal)
                 for checkpoint in held.checkpoints:
-                    self._send("Checkpoint", checkpoint, "checkpoint", run, checkpoint.seq)
+                    self._send("checkpoint", checkpoint, checkpoint.seq)
                 if held.finish is not None:
-                    self._send("Finish", held.finish, "finish", run, 0)
-            for parameters, answer in self._queries:
-                self._ask(parameters, answer)
+                    self._send("finish", held.finish)
+            for query in self._queries:
+                self._put(query)
 
     def disconnect(self) -> None:
         """The connection is gone; what was sent on it may have arrived or not."""
         with self._lock:
             self._channel = None
-            self._awaited.clear()
             self._outbox.compact()
             self._to_spool.update(run for run, _ in self._outbox)
+        self.replies.forget()
 
     def flush(self) -> None:
         """Send what the socket did not take at once."""
@@ -178,41 +180,39 @@ class Courier:
                 if self._channel is not None or not self._to_spool:
                     return
                 run = self._to_spool.pop()
-                checkpoint = self._outbox.newest(run)
-                finish = next((held.finish for name, held in self._outbox if name == run), None)
+                writing = self._write(run)
             try:
-                if checkpoint is not None:
-                    self._spool.write(f"{run}.checkpoint", checkpoint)
-                    self._tell.durable(run, checkpoint.seq)
-                if finish is not None:
-                    self._spool.write(f"{run}.finish", finish)
+                for kind, number in writing:
+                    self._tell.durable(run, kind, number)
             except OSError:
                 self._to_spool.add(run)
                 raise
+
+    def _write(self, run: str) -> Iterator[tuple[Kind, int]]:
+        """Put on disk what of a run is not acknowledged as of now, piece by piece; what is durable then."""
+        held = self._outbox.of(run)
+        return self._spool.write_run(run, tuple(held.steps), self._outbox.newest(run), held.finish)
 
     def receive(self) -> bool:
         """Take the replies that came; whether one was a success. Raises ConnectionError, MessageTooLarge."""
         channel = self._channel
         if channel is None:
             return False
-        succeeded = False
-        for message in channel.receive():
-            reply = decode_reply(message)
-            with self._lock:
-                if not self._awaited:
-                    raise ConnectionError("a reply to nothing")
-                awaited = self._awaited.popleft()
-            fault = fault_of(reply)
-            if fault is None:
-                succeeded = True
-                self._succeeded(awaited, reply)
-            elif fault in FENCED:
-                self.fence(awaited.run if fault == "StaleToken" else None, awaited.run)
-            elif fault in RETRIABLE:
-                raise Unwilling(fault)
-            else:
-                self._refused(awaited, refusal(fault, reply))
-        return succeeded
+        with self.replies.reading:
+            return any([self._take(awaited, reply) for awaited, reply in self.replies.receive(channel)])
+
+    def _take(self, awaited: Awaited, reply: Reply) -> bool:
+        """Whether it is a success. Raises Unwilling."""
+        fault = fault_of(reply)
+        if fault is None:
+            self._succeeded(awaited, reply)
+        elif fault in FENCED:
+            self.fence(awaited.run if fault == "StaleToken" else None, awaited.run)
+        elif fault in RETRIABLE:
+            raise Unwilling(fault)
+        else:
+            self._refused(awaited, refusal(fault, reply))
+        return fault is None
 
     def fence(self, run: str | None, *runs: str) -> None:
         """Say nothing more about these runs. `run` is whose lease is lost; None: the process has no place."""
@@ -222,69 +222,75 @@ class Courier:
                 self._outbox.forget(name)
                 self._to_spool.discard(name)
         if run is not None:
-            self._spool.remove(f"{run}.checkpoint")
-            self._spool.remove(f"{run}.finish")
+            self._spool.remove_all(run)
         self._tell.fenced(run)
 
-    def _succeeded(self, awaited: _Awaited, reply: Reply) -> None:
-        run = awaited.run
-        if awaited.kind == "keys":
-            if awaited.answer is not None:
-                self._answer(awaited.answer, decode_keys(reply.parameters).keys)
+    def _succeeded(self, awaited: Awaited, reply: Reply) -> None:
+        run, what = awaited.run, awaited.what
+        if isinstance(what, Query):
+            self._answer(what, decode_answer(what.method, reply))
+            return
+        if what == "step":
+            with self._lock:
+                self._outbox.step_stored(run, awaited.number)
+            self._spool.remove(step_file(run, awaited.number))
+            self._tell.durable(run, what, awaited.number)
             return
         with self._lock:
-            if awaited.kind == "finish":
+            if what == "finish":
                 self._outbox.finish_stored(run)
-            none_left = self._outbox.checkpoint_stored(run, awaited.seq)
+            none_left = self._outbox.checkpoint_stored(run, awaited.number)
         if none_left:
             self._spool.remove(f"{run}.checkpoint")
-        if awaited.kind == "finish":
+        if what == "finish":
             self._spool.remove(f"{run}.finish")
         else:
-            self._tell.durable(run, awaited.seq)
+            self._tell.durable(run, what, awaited.number)
 
-    def _refused(self, awaited: _Awaited, error: Exception) -> None:
-        run = awaited.run
-        if awaited.kind == "keys":
-            if awaited.answer is not None:
-                self._answer(awaited.answer, error)
-        elif awaited.kind == "checkpoint":
-            with self._lock:
-                self._outbox.checkpoint_stored(run, awaited.seq)
-            self._tell.refused(run, error)
-        else:
+    def _refused(self, awaited: Awaited, error: Exception) -> None:
+        run, what = awaited.run, awaited.what
+        if isinstance(what, Query):
+            self._answer(what, error)
+        elif what == "finish":
             self._finish_otherwise(run, error)
+        else:
+            with self._lock:
+                if what == "step":
+                    self._outbox.step_stored(run, awaited.number)
+                else:
+                    self._outbox.checkpoint_stored(run, awaited.number)
+            self._tell.refused(run, error)
 
     def _finish_otherwise(self, run: str, error: Exception) -> None:
         """The daemon does not take this end of the run: report that as its failure, once."""
         with self._lock:
-            held = next((held.finish for name, held in self._outbox if name == run), None)
+            held = self._outbox.of(run).finish
             self._outbox.finish_stored(run)
         if held is None or (held.error is not None and held.error.type == _REFUSED):
             return
         why = ErrorInfo(_REFUSED, str(error)[:1024])
         self.finish(replace(held, outcome="failed", result=Raw(b"null"), error=why, reason=None))
 
-    def _answer(self, answer: Answer, value: list[ItemKey] | Exception) -> None:
+    def _answer(self, query: Query, value: Any) -> None:
         with self._lock:
-            self._queries = [query for query in self._queries if query[1] is not answer]
-        answer(value)
+            self._queries.remove(query)
+        query.answer(value)
 
     # Under the lock
 
-    def _send(self, method: str, parameters: Struct, kind: Literal["checkpoint", "finish"], run: str, seq: int) -> None:
+    def _send(self, kind: Kind, report: Report, number: int = 0) -> None:
         if self._channel is None:
-            self._to_spool.add(run)
+            self._to_spool.add(report.run)
             self.wake()
             return
-        self._awaited.append(_Awaited(kind, run, seq, time.monotonic()))
-        if not self._channel.send(call(method, parameters)):
+        self.replies.expect(Awaited(kind, report.run, number, time.monotonic()))
+        if not self._channel.send(call(_METHODS[kind], report)):
             self.wake()
 
-    def _ask(self, parameters: FailedKeysParameters, answer: Answer) -> None:
+    def _put(self, query: Query) -> None:
         if self._channel is not None:
-            self._awaited.append(_Awaited("keys", parameters.run, 0, time.monotonic(), answer))
-            if not self._channel.send(call("FailedKeys", parameters)):
+            self.replies.expect(Awaited(query, query.run, 0, time.monotonic()))
+            if not self._channel.send(call(query.method, query.parameters)):
                 self.wake()
 
     def _say(self, method: str, parameters: Struct) -> None:

@@ -23,6 +23,11 @@ class Doorbell:
         with suppress(BlockingIOError):  # it is ringing already
             os.write(self._write, b"!")
 
+    def close(self) -> None:
+        """Nobody rings any more."""
+        os.close(self._read)
+        os.close(self._write)
+
     async def serve(self) -> None:
         """Answer, until cancelled."""
         while True:

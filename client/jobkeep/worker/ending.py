@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from msgspec import Raw, Struct
 
-from jobkeep.errors import Stopped
+from jobkeep.errors import Permanent, Stopped
 from jobkeep.protocol.jobs import ErrorInfo
 from jobkeep.protocol.values import encode_value
 from jobkeep.protocol.vocabulary import ERROR_LIMIT, RESULT_LIMIT
@@ -24,6 +24,7 @@ class Ending(Struct):
     result: Raw = Raw(b"null")
     error: ErrorInfo | None = None
     reason: str | None = None
+    permanent: bool = False
 
 
 def returned(value: Any) -> Ending:
@@ -35,7 +36,8 @@ def returned(value: Any) -> Ending:
     except TypeError as error:
         return refused("TypeError", str(error))
     if len(result) > RESULT_LIMIT:
-        message = f"the result is {len(result)} bytes as JSON, over the limit of {RESULT_LIMIT}"
+        limit = f"over the limit of {RESULT_LIMIT}: store it elsewhere, and return where it is"
+        message = f"the result is {len(result)} bytes as JSON, {limit}"
         return refused("TooLarge", message)
     return Ending("succeeded", result=Raw(result))
 
@@ -46,7 +48,7 @@ def raised(error: BaseException, stop_reason: str | None) -> Ending:
         return stopped(stop_reason or "cancelled")
     if isinstance(error, SystemExit) and (error.code is None or error.code == 0):
         return Ending("succeeded")
-    return Ending("failed", error=error_info(error, ERROR_LIMIT, skip=_HERE))
+    return Ending("failed", error=error_info(error, ERROR_LIMIT, skip=_HERE), permanent=_is_permanent(error))
 
 
 def stopped(reason: str) -> Ending:
@@ -57,6 +59,13 @@ def stopped(reason: str) -> Ending:
 def refused(kind: str, message: str) -> Ending:
     """The worker itself does not accept the call or its result: a traceback would tell nothing."""
     return Ending("failed", error=bounded(kind, message, None, ERROR_LIMIT))
+
+
+def _is_permanent(error: BaseException) -> bool:
+    """In a group, one that does not pass is enough."""
+    if isinstance(error, BaseExceptionGroup):
+        return any(_is_permanent(part) for part in error.exceptions)
+    return isinstance(error, Permanent)
 
 
 def _means_stop(error: BaseException) -> bool:

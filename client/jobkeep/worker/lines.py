@@ -45,10 +45,12 @@ class Lines:
                 channel.close()
         self.orders = self.reports = None
 
-    def wait(self, patience_ms: float) -> list[tuple[Literal["bell", "orders", "reports"], int]]:
-        """What is ready, and for which of poll's events."""
+    def wait(
+        self, patience_ms: float, *, replies: bool = True
+    ) -> list[tuple[Literal["bell", "orders", "reports"], int]]:
+        """What is ready, and for which of poll's events. `replies`: whether to listen for those."""
         if self.reports is not None:
-            wanted = select.POLLIN | (select.POLLOUT if self.reports.wants_write else 0)
+            wanted = (select.POLLIN if replies else 0) | (select.POLLOUT if self.reports.wants_write else 0)
             self._poll.modify(self.reports, wanted)
         orders = -1 if self.orders is None else self.orders.fileno()
         return [

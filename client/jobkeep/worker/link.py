@@ -1,6 +1,6 @@
 """What talks to the daemon: orders come on one connection, replies to reports on another.
 
-The thread at the helm does that, and only it.
+The thread at the helm does that, and only it; but see replies.py.
 """
 
 from __future__ import annotations
@@ -8,26 +8,29 @@ from __future__ import annotations
 import os
 import select
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
 import msgspec
 
 from jobkeep.errors import ProtocolError
-from jobkeep.protocol.vocabulary import PROTOCOL_VERSION
-from jobkeep.protocol.worker import AttachParameters, Order
+from jobkeep.protocol.worker import Order
+from jobkeep.worker.absence import Absence
 from jobkeep.worker.active import ActiveRun
-from jobkeep.worker.courier import Courier, Listener
+from jobkeep.worker.awaited import Listener
+from jobkeep.worker.courier import Courier
+from jobkeep.worker.handshake import Handshake, NotUnderstood
 from jobkeep.worker.helm import Helm
 from jobkeep.worker.lines import Lines
+from jobkeep.worker.log import Log
 from jobkeep.worker.renewal import Handover
 from jobkeep.worker.roster import Roster
 from jobkeep.worker.settings import Settings
-from jobkeep.worker.spool import Spool
-from jobkeep.worker.wire import FENCED, call, decode_order, decode_reply, fault_of
+from jobkeep.worker.spool import Refuge, Spool
+from jobkeep.worker.wire import FENCED, decode_order, decode_reply, fault_of
 
-SETTLE_S: Final = 1.0  # for acknowledgements, before a fresh interpreter has to say things again
+SETTLE_S: Final = 1.0  # for what had better arrive before a fresh interpreter takes over, or begins
 FENCED_EXIT: Final = 3
 _GONE = (OSError, ProtocolError, msgspec.MsgspecError)
 
@@ -41,16 +44,15 @@ class Link:
         self._roster = roster = Roster()
         self._helm = Helm(self._turn_safely)
         listener = Listener(durable=roster.stored, refused=roster.refused, fenced=self._fenced)
+        self._handshake = Handshake(settings)
         self._files = Spool(settings.spool)
         self.courier = Courier(self._files, listener, self._helm.wake, self._helm.attend)
         self._lines = Lines(self._helm)
-        self._log = os.dup(2)
+        self._log = Log()
+        self._refuge = Refuge(self.courier.spool, self._log.note)
         now = time.monotonic()
-        self._backoff = settings.backoff_s
-        self._dial_at = now
-        self._spool_at = now
+        self._absence = Absence(settings, now)
         self._beat_at = now + settings.beat_s
-        self._alone_since = now
         self._abort_at: float | None = None
         self._back_at: float | None = None  # when a turn has to return
         self._leaving = False  # the main thread takes no more runs
@@ -66,14 +68,12 @@ class Link:
         if handover is None:
             return
         self._files.written.update(handover.spooled)
-        for checkpoint in handover.checkpoints:
-            self.courier.checkpoint(checkpoint)
-        for finish in handover.finishes:
-            self.courier.finish(finish)
+        self.courier.say(handover.unsaid)
         self._roster.add(handover.order, self.courier, self._settings.attention_s).begun = True  # and Attach says so
         if handover.retire:
             self._roster.retire()
         self._connect()
+        self._turn_until(lambda: not self._alone)
 
     def next_run(self) -> ActiveRun | None:
         """Wait for it; `ended` or `recall` must follow."""
@@ -99,21 +99,17 @@ class Link:
         """
         self._helm.run_ended()
         self._helm.take()
-        self._back_at = time.monotonic() + SETTLE_S
-        while not self.courier.settled and time.monotonic() < self._back_at:
-            self._turn_safely()
+        self._turn_until(lambda: self.courier.settled)
         self._back_at = time.monotonic()
         self._turn_safely()  # a stop may have come in the meantime
         self._back_at = None
         if run.stop_reason is not None:
             self.proceed()
             return None
-        checkpoints, finishes = self.courier.unacknowledged()
         return Handover(
             order=run.order,
             retire=self._roster.retires,
-            checkpoints=checkpoints,
-            finishes=finishes,
+            unsaid=self.courier.unsaid(),
             spooled=list(self._files.written),
         )
 
@@ -132,6 +128,13 @@ class Link:
         self._helm.stop()
 
     # At the helm
+
+    def _turn_until(self, is_done: Callable[[], bool]) -> None:
+        """Or for a moment only."""
+        self._back_at = time.monotonic() + SETTLE_S
+        while not is_done() and time.monotonic() < self._back_at:
+            self._turn_safely()
+        self._back_at = None
 
     def _turn_safely(self) -> None:
         with self._losing_connection():
@@ -155,7 +158,7 @@ class Link:
             if not messages:
                 self.turn()
             self._heed(messages)
-            if self.courier.overdue(now := time.monotonic()):
+            if self.courier.replies.overdue(now := time.monotonic()):
                 self.courier.receive()
                 self._work_off(now)
         except _GONE as error:
@@ -164,11 +167,12 @@ class Link:
     def turn(self) -> None:
         """One turn of the loop. Raises what means that the connection is of no more use."""
         now = time.monotonic()
-        if self._lines.orders is None:
-            self._spool(now)  # before anything else: a daemon that answers nothing may come and go
-            if now >= self._dial_at:
-                self._connect()
-        for line, event in self._lines.wait(self._patience(time.monotonic())):
+        if self._alone:
+            self._refuge.take(now)  # before anything else: a daemon that answers nothing may come and go
+        if self._lines.orders is None and now >= self._absence.dial_at:
+            self._connect()
+        tended = self.courier.replies.tended_for(now := time.monotonic())
+        for line, event in self._lines.wait(self._patience(now, tended), replies=not tended):
             if line == "bell":
                 self._helm.answer()
             elif line == "orders" and self._lines.orders is not None:
@@ -177,25 +181,29 @@ class Link:
                 if event & select.POLLOUT:
                     self.courier.flush()
                 if event & ~select.POLLOUT and self.courier.receive():
-                    self._backoff = self._settings.backoff_s
+                    self._absence.interrupt()
+        if self.courier.replies.left and self.courier.receive():
+            self._absence.interrupt()
         self._work_off(time.monotonic())
 
+    @property
+    def _alone(self) -> bool:
+        """There is no daemon that takes reports."""
+        return self._lines.orders is None or self._handshake.pending
+
     def _connect(self) -> None:
-        settings, lines = self._settings, self._lines
+        lines = self._lines
         try:
-            lines.dial(settings.socket)
+            lines.dial(self._settings.socket)
         except OSError:
-            self._retry_later()
+            self._absence.retry_later(time.monotonic())
             return
         assert lines.orders is not None
-        assert lines.reports is not None
         self._roster.drop_unbegun()  # the daemon knows by what Attach names that we do not have it
-        run, fence = self.courier.held_run() or (None, 0)
+        held = self.courier.held_run()
         if (current := self._roster.under_way) is not None:
-            run, fence = current.order.run, current.order.fence
-        parameters = AttachParameters(settings.seat, settings.cookie, os.getpid(), PROTOCOL_VERSION, run, fence)
-        lines.orders.send(call("Attach", parameters, more=True))
-        self.courier.connect(lines.reports)
+            held = current.order.run, current.order.fence
+        lines.orders.send(self._handshake.hello(held, time.monotonic()))
 
     def _disconnect(self, why: Exception) -> None:
         if self._lines.orders is None:
@@ -203,15 +211,11 @@ class Link:
         with suppress(*_GONE):
             while self.courier.receive():  # replies that nobody has read yet
                 pass
-        self._note(f"the daemon is gone: {why}")
+        self._log.note(f"the daemon is gone: {why}")
         self.courier.disconnect()
         self._lines.hang_up()
-        self._alone_since = time.monotonic()
-        self._retry_later()
-
-    def _retry_later(self) -> None:
-        self._dial_at = time.monotonic() + self._backoff
-        self._backoff = min(self._backoff * 2, self._settings.backoff_limit_s)
+        self._handshake.end()
+        self._absence.begin(time.monotonic(), for_long=isinstance(why, NotUnderstood))
 
     def _heed(self, messages: list[bytes]) -> None:
         for message in messages:
@@ -222,15 +226,20 @@ class Link:
                     self.courier.fence(run.order.run if fault == "StaleToken" else None, run.order.run)
                 self._fenced(None)
                 return
+            if fault == "WrongProtocol":
+                self._handshake.settle(reply.parameters)
             if fault is not None:
                 raise ConnectionError(f"Attach was answered with {fault}")
-            self._backoff = self._settings.backoff_s
+            self._absence.interrupt()
             self._obey(decode_order(reply.parameters))
             if not reply.continues:
                 raise ConnectionError("the stream of orders has ended")
 
     def _obey(self, order: Order) -> None:
-        if order.kind == "run" and order.run is not None:
+        if order.kind == "welcome" and self._lines.reports is not None:
+            self._handshake.end()
+            self.courier.connect(self._lines.reports)
+        elif order.kind == "run" and order.run is not None:
             if self._leaving:
                 return  # the daemon knows from the last report that we take none
             if not self._roster.all:
@@ -252,49 +261,39 @@ class Link:
         if self._abort_at is not None and now >= self._abort_at:
             os._exit(FENCED_EXIT)  # a job that cannot be cancelled and has no right to go on
         if self._lines.orders is not None:
-            if self.courier.oldest_wait(now) > settings.reply_s:
+            if self._handshake.overdue(now) or self.courier.replies.oldest_wait(now) > settings.reply_s:
                 raise ConnectionError("no reply")
             self._over = self._leaving and self.courier.settled
             return
-        self._spool(now)
-        forsaken = now >= self._alone_since + settings.idle_s and self.courier.spooled
+        self._refuge.take(now)
+        forsaken = self._absence.is_long(now) and self.courier.spooled
         if self._leaving:
             self._over = forsaken or self.courier.settled
         elif forsaken and not runs:
             self._roster.retire()
-            self._alone_since = now  # said once
+            self._absence.forget(now)  # said once
 
-    def _spool(self, now: float) -> None:
-        if now >= self._spool_at:
-            try:
-                self.courier.spool()
-            except OSError as error:
-                self._note(f"cannot spool: {error}")
-                self._spool_at = now + 1.0
-
-    def _patience(self, now: float) -> float:
+    def _patience(self, now: float, tended: float) -> float:
         """Milliseconds until something is due."""
         settings = self._settings
-        due = [now + settings.reply_s]  # reports go out without this thread, and may get no reply
+        due = [now + (tended or settings.reply_s)]  # reports go out without this thread, and may get no reply
         if self._roster.under_way is not None:
             due.append(self._beat_at)
         due += [at for run in self._roster.all for at in run.due()]
         due += [at for at in (self._abort_at, self._back_at) if at is not None]
         if self._lines.orders is None:
-            due += [self._dial_at, max(now, self._alone_since + settings.idle_s)]
+            due += self._absence.due(now)
+        if self._alone:
             if not self.courier.spooled:
-                due.append(self._spool_at)
-        elif (waited := self.courier.oldest_wait(now)) > 0:
+                due.append(self._refuge.at)
+        elif (waited := self.courier.replies.oldest_wait(now)) > 0:
             due.append(now + settings.reply_s - waited + 0.01)
         return max(0.0, (min(due) - now) * 1000 + 0.5)
 
     def _fenced(self, run: str | None) -> None:
-        """The lease of a run is lost, or of all: end it, and then the process."""
-        self.exit_code = FENCED_EXIT
-        if self._roster.fence(run):
+        """The lease of a run is lost, or of all: end it, and then the process. One that has ended needs no lease."""
+        fenced = self._roster.fence(run)
+        if fenced:
             self._abort_at = time.monotonic() + self._settings.fenced_s
-
-    def _note(self, text: str) -> None:
-        """To the worker's own log: standard error may belong to a run at the moment."""
-        with suppress(OSError):
-            os.write(self._log, f"jobkeep.worker: {text}\n".encode(errors="replace"))
+        if fenced or run is None:
+            self.exit_code = FENCED_EXIT

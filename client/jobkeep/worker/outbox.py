@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from jobkeep.protocol.worker import CheckpointParameters, FinishParameters
+from jobkeep.protocol.worker import CheckpointParameters, FinishParameters, SaveStepParameters
 
+Report: TypeAlias = CheckpointParameters | SaveStepParameters | FinishParameters  # what must arrive
 ROWS = 100  # failed items in one message at most, so that it stays under the limit of a message
 
 
 class Unacknowledged(Struct):
-    """Of one run, in the order in which it was reported."""
+    """Of one run. Steps are said again before checkpoints: those may tell what the job has done since."""
 
+    steps: list[SaveStepParameters] = []
     checkpoints: list[CheckpointParameters] = []
     finish: FinishParameters | None = None
+
+    @property
+    def fence(self) -> int:
+        """Of the run: each report has it."""
+        return next(report.fence for report in (self.finish, *self.checkpoints, *self.steps) if report is not None)
+
+
+class Unsaid(Struct):
+    """What has not arrived, or nobody knows that it has: of all runs, oldest first."""
+
+    steps: list[SaveStepParameters] = []
+    checkpoints: list[CheckpointParameters] = []
+    finishes: list[FinishParameters] = []
 
 
 class Outbox:
@@ -36,11 +52,20 @@ class Outbox:
         run = next(reversed(self._runs), None)
         return None if run is None else (run, self._runs[run])
 
-    def checkpoints(self) -> list[CheckpointParameters]:
-        return [checkpoint for held in self._runs.values() for checkpoint in held.checkpoints]
+    def of(self, run: str) -> Unacknowledged:
+        """What is held of that run, possibly nothing."""
+        return self._runs.get(run) or Unacknowledged()
 
-    def finishes(self) -> list[FinishParameters]:
-        return [held.finish for held in self._runs.values() if held.finish is not None]
+    def unsaid(self) -> Unsaid:
+        runs = self._runs.values()
+        return Unsaid(
+            steps=[step for held in runs for step in held.steps],
+            checkpoints=[checkpoint for held in runs for checkpoint in held.checkpoints],
+            finishes=[held.finish for held in runs if held.finish is not None],
+        )
+
+    def add_step(self, step: SaveStepParameters) -> None:
+        self._runs.setdefault(step.run, Unacknowledged()).steps.append(step)
 
     def add_checkpoint(self, checkpoint: CheckpointParameters) -> None:
         self._runs.setdefault(checkpoint.run, Unacknowledged()).checkpoints.append(checkpoint)
@@ -55,6 +80,12 @@ class Outbox:
             return True
         held.checkpoints = [checkpoint for checkpoint in held.checkpoints if checkpoint.seq > seq]
         return self._tidy(run, held)
+
+    def step_stored(self, run: str, ordinal: int) -> None:
+        """The daemon has that step."""
+        if (held := self._runs.get(run)) is not None:
+            held.steps = [step for step in held.steps if step.ordinal != ordinal]
+            self._tidy(run, held)
 
     def finish_stored(self, run: str) -> None:
         """The daemon has the run's end."""
@@ -88,7 +119,7 @@ class Outbox:
         return whole
 
     def _tidy(self, run: str, held: Unacknowledged) -> bool:
-        if held.checkpoints or held.finish is not None:
+        if held.steps or held.checkpoints or held.finish is not None:
             return not held.checkpoints
         del self._runs[run]
         return True

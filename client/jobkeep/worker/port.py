@@ -9,19 +9,23 @@ from typing import Any, Final
 
 import anyio
 
-from jobkeep.errors import Stopped
+from jobkeep.errors import RunLeaseLost
 from jobkeep.protocol.worker import (
     CheckpointParameters,
     FailedKeysParameters,
+    FailedKeysReply,
     ItemKey,
     ProgressParameters,
     RunOrder,
 )
+from jobkeep.sdk.crew import Recruit
 from jobkeep.sdk.port import CheckpointContent, ProgressContent
-from jobkeep.worker.courier import Courier
+from jobkeep.worker.awaited import Query
 from jobkeep.worker.doorbell import Doorbell
+from jobkeep.worker.hands import Hands
+from jobkeep.worker.messenger import Messenger
+from jobkeep.worker.steps import WorkerSteps
 
-LEASE_LOST: Final = "lease lost"
 PROGRESS_S: Final = 0.25
 PAGE: Final = 1000
 
@@ -29,21 +33,24 @@ PAGE: Final = 1000
 class WorkerPort:
     """Implements AsyncPort and BlockingPort for one run. `announce` makes those who wait look again.
 
-    `refused` and `fenced` are set by the thread at the helm: the daemon does not take a checkpoint, or not this run.
+    `refused` and `fenced` are set by the thread at the helm: the daemon does not take a report, or not this run.
     """
 
-    def __init__(self, order: RunOrder, courier: Courier) -> None:
+    def __init__(self, order: RunOrder, messenger: Messenger) -> None:
         self.stop_reason: str | None = None
         self.durable_seq = order.checkpoint_seq
         self.attentive = False
+        self.closing: list[Callable[[], None]] = []
+        self.recruit: Recruit = lambda function, most: Hands(function, most, self.announce)
         self.fenced = False
         self.refused: Exception | None = None
         self.progress_at: float | None = None  # when what was held back is to be sent
         self.doorbell: Doorbell | None = None  # of the event loop, if the job has one
+        self.steps = WorkerSteps(order, messenger, self.announce, self.raise_if_bad)
         self._run = order.run
         self._fence = order.fence
         self._seq = order.checkpoint_seq
-        self._courier = courier
+        self._messenger = messenger
         self._news: threading.Condition | None = None  # once a plain function has waited
         self._changed: anyio.Event | None = None
         self._waiting = 0
@@ -53,11 +60,12 @@ class WorkerPort:
     # For both kinds of context
 
     def send_checkpoint(self, content: CheckpointContent) -> int:
-        """Send it. Raises what an earlier checkpoint was refused with, and Stopped once the lease is lost."""
-        self._raise_if_bad()
+        """Send it. Raises what an earlier checkpoint was refused with, and RunLeaseLost."""
+        self._messenger.look()
+        self.raise_if_bad()
         self._seq += 1
         self._held_back = self.progress_at = None
-        self._courier.checkpoint(
+        self._messenger.checkpoint(
             CheckpointParameters(
                 run=self._run,
                 fence=self._fence,
@@ -74,6 +82,19 @@ class WorkerPort:
         )
         return self._seq
 
+    def raise_if_bad(self) -> None:
+        """The lease is lost, or the daemon has refused something."""
+        if self.fenced:
+            raise RunLeaseLost
+        if self.refused is not None:
+            raise self.refused
+
+    def is_durable(self, seq: int) -> bool:
+        if self.durable_seq >= seq:
+            return True
+        self.raise_if_bad()
+        return False
+
     def send_progress(self, content: ProgressContent) -> None:
         """Send it, or hold it back until a quarter of a second has passed since the last one."""
         due = self._progress_sent + PROGRESS_S
@@ -83,37 +104,51 @@ class WorkerPort:
         first, self._held_back = self._held_back is None, content
         if first:
             self.progress_at = due
-            self._courier.wake()
+            self._messenger.wake()
 
     # For an async function
 
-    async def durable(self, seq: int) -> None:
-        await self._until(lambda: self._is_durable(seq))
+    async def until(self, ready: Callable[[], bool]) -> None:
+        self._waiting += 1
+        try:
+            while not ready():
+                self._messenger.untend()
+                if self._changed is None:
+                    self._changed = anyio.Event()
+                await self._changed.wait()
+        finally:
+            self._waiting -= 1
 
-    async def stopped(self) -> None:
-        await self._until(lambda: self.stop_reason is not None)
+    async def durable(self, seq: int) -> None:
+        await self.until(lambda: self.is_durable(seq))
 
     async def failed_keys(self) -> list[ItemKey]:
         pages = _Pages()
         while pages.more:
             page = self._ask(pages.after)
-            await self._until(lambda page=page: self._answered(page))  # type: ignore[misc]
+            await self.until(lambda page=page: self._answered(page))  # type: ignore[misc]
             pages.add(page[0])
         return pages.keys
 
     # For a plain function
 
     def durable_blocking(self, seq: int) -> None:
-        self._wait(lambda: self._is_durable(seq))
+        self.until_blocking(lambda: self.is_durable(seq))
 
-    def stopped_blocking(self, timeout_s: float) -> bool:
-        return self._wait(lambda: self.stop_reason is not None, timeout_s)
+    def until_blocking(self, ready: Callable[[], bool], timeout_s: float | None = None) -> bool:
+        if (news := self._news) is None:
+            news = self._news = threading.Condition()
+        with news:
+            if ready():
+                return True
+            self._messenger.untend()
+            return news.wait_for(ready, timeout_s)
 
     def failed_keys_blocking(self) -> list[ItemKey]:
         pages = _Pages()
         while pages.more:
             page = self._ask(pages.after)
-            self._wait(lambda page=page: self._answered(page))  # type: ignore[misc]
+            self.until_blocking(lambda page=page: self._answered(page))  # type: ignore[misc]
             pages.add(page[0])
         return pages.keys
 
@@ -144,49 +179,21 @@ class WorkerPort:
         if changed is not None:
             changed.set()
 
-    async def _until(self, ready: Callable[[], bool]) -> None:
-        self._waiting += 1
-        try:
-            while not ready():
-                if self._changed is None:
-                    self._changed = anyio.Event()
-                await self._changed.wait()
-        finally:
-            self._waiting -= 1
-
-    def _wait(self, ready: Callable[[], bool], timeout_s: float | None = None) -> bool:
-        if (news := self._news) is None:
-            news = self._news = threading.Condition()
-        with news:
-            return news.wait_for(ready, timeout_s)
-
-    def _is_durable(self, seq: int) -> bool:
-        if self.durable_seq >= seq:
-            return True
-        self._raise_if_bad()
-        return False
-
-    def _raise_if_bad(self) -> None:
-        if self.fenced:
-            raise Stopped(LEASE_LOST)
-        if self.refused is not None:
-            raise self.refused
-
     def _ask(self, after: int) -> list[Any]:
         """A list into which the answer will be put."""
         page: list[Any] = []
 
-        def answer(keys: list[ItemKey] | Exception) -> None:
-            page.append(keys)
+        def answer(reply: FailedKeysReply | Exception) -> None:
+            page.append(reply if isinstance(reply, Exception) else reply.keys)
             self.announce()
 
         parameters = FailedKeysParameters(run=self._run, fence=self._fence, after=after, limit=PAGE)
-        self._courier.failed_keys(parameters, answer)
+        self._messenger.ask(Query("FailedKeys", parameters, self._run, answer))
         return page
 
     def _answered(self, page: list[Any]) -> bool:
         if not page:
-            self._raise_if_bad()
+            self.raise_if_bad()
             return False
         if isinstance(page[0], Exception):
             raise page[0]
@@ -194,7 +201,7 @@ class WorkerPort:
 
     def _send_progress(self, content: ProgressContent) -> None:
         self._progress_sent = time.monotonic()
-        self._courier.progress(
+        self._messenger.progress(
             ProgressParameters(
                 run=self._run,
                 fence=self._fence,

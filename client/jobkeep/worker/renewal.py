@@ -13,7 +13,8 @@ from typing import Final, NoReturn
 import msgspec
 from msgspec import Struct
 
-from jobkeep.protocol.worker import CheckpointParameters, FinishParameters, RunOrder
+from jobkeep.protocol.worker import RunOrder
+from jobkeep.worker.outbox import Unsaid
 
 _VARIABLE: Final = "JOBKEEP_HANDOVER"  # a file descriptor
 _encode = msgspec.json.Encoder().encode
@@ -23,9 +24,8 @@ class Handover(Struct, kw_only=True):
     """What the next interpreter has to know. `order` has been received and nothing of it has been executed."""
 
     order: RunOrder
+    unsaid: Unsaid  # all of earlier runs
     retire: bool = False  # the process is to end after that run
-    checkpoints: list[CheckpointParameters] = []  # unacknowledged, and all of earlier runs
-    finishes: list[FinishParameters] = []
     spooled: list[str] = []  # files of this process
 
 

@@ -6,6 +6,7 @@ from collections import deque
 
 from jobkeep.protocol.worker import Order, RunOrder
 from jobkeep.worker.active import ActiveRun
+from jobkeep.worker.awaited import Kind
 from jobkeep.worker.courier import Courier
 
 
@@ -60,13 +61,13 @@ class Roster:
         if run is not None:
             run.ask_to_stop(order.reason or "cancelled", now)
 
-    def stored(self, run: str, seq: int) -> None:
-        """A checkpoint is durable."""
+    def stored(self, run: str, kind: Kind, number: int) -> None:
+        """A checkpoint or a step is durable."""
         if (active := self._runs.get(run)) is not None:
-            active.stored(seq)
+            active.stored(kind, number)
 
     def refused(self, run: str, error: Exception) -> None:
-        """The daemon does not take a checkpoint."""
+        """The daemon does not take a checkpoint or a step."""
         if (active := self._runs.get(run)) is not None:
             active.refuse(error)
 
@@ -75,5 +76,6 @@ class Roster:
         meant = [active for active in self.all if run is None or active.order.run == run]
         for active in meant:
             active.fence()
-        self._inbox.append(None)
+        if meant or run is None:
+            self.retire()
         return bool(meant)

@@ -7,47 +7,54 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from contextvars import copy_context
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import anyio
-from anyio import CancelScope, create_task_group
+from anyio import create_task_group
 from msgspec import Struct
 
 from jobkeep.protocol.worker import FinishParameters
-from jobkeep.sdk.blocking import BlockingJobContext
-from jobkeep.sdk.context import JobContext
 from jobkeep.worker.active import ActiveRun
+from jobkeep.worker.begun import BegunRecord
+from jobkeep.worker.calling import Call, in_loop, in_thread, prepared
 from jobkeep.worker.doorbell import Doorbell
-from jobkeep.worker.ending import Ending, raised, refused, returned, stopped
-from jobkeep.worker.functions import Function, Functions, UnknownFunction
+from jobkeep.worker.ending import Ending, raised, refused, stopped
+from jobkeep.worker.functions import Functions
 from jobkeep.worker.hygiene import Hygiene
 from jobkeep.worker.link import Link
 from jobkeep.worker.output import Output
 from jobkeep.worker.settings import Settings
 from jobkeep.worker.sources import Sources
 
+# What the environment of the worker itself says, for jobs that are not part of a trace.
+_GIVEN = {name: os.environ.get(name) for name in ("TRACEPARENT", "TRACESTATE")}
+
+Carry = Callable[[ActiveRun, Doorbell], Awaitable[Ending]]
+
 
 class Begun(Struct):
-    """A run with its function and arguments, or with the end that it has met already."""
+    """A run with what is to be called for it, or with the end that it has met already."""
 
     run: ActiveRun
-    function: Function | None = None
-    arguments: dict[str, Any] = {}
+    call: Call | None = None
     ending: Ending | None = None
+    carry: Carry | None = None
 
     @property
     def is_async(self) -> bool:
-        return self.function is not None and self.function.is_async
+        return self.carry is not None or (self.call is not None and self.call.function.is_async)
 
 
 class Server:
-    """Takes runs from the link and reports their ends."""
+    """Takes runs from the link and reports their ends. With `carry` they are not executed here, but that sees to it."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, carry: Carry | None = None) -> None:
         self._settings = settings
+        self._carry = carry
+        self._record = BegunRecord(settings.begun)
         self._link = Link(settings)
         self._output = Output()
         self._sources = Sources()
@@ -70,7 +77,7 @@ class Server:
             if begun.is_async:
                 begun = self._run_loop(begun)
             else:
-                self._settle(begun, begun.ending or self._call(begun))
+                self._settle(begun, begun.ending or _call(begun))
                 begun = self._begin_next()
         self._link.leave()
         return self._link.exit_code
@@ -82,8 +89,9 @@ class Server:
         run = self._link.next_run()
         if run is None:
             return None
-        is_new = run.order.function not in self._functions
-        if self._sources.changed(time.monotonic() - idle_since, surely=is_new) and run.stop_reason is None:
+        # A job runs again because somebody mended its code, as often as not.
+        surely = run.order.function not in self._functions or run.order.number > 1
+        if self._sources.changed(time.monotonic() - idle_since, surely=surely) and run.stop_reason is None:
             return self._begin_afresh(run)
         return self._begin(run)
 
@@ -105,28 +113,29 @@ class Server:
         order = run.order
         os.environ["JOBKEEP_COOKIE"] = order.cookie
         os.environ["JOBKEEP_JOB"] = order.job
-        os.environ["JOBKEEP_RUN"] = order.run
+        os.environ["JOBKEEP_RUN"] = str(order.number)
+        token = None if order.lock_token is None else str(order.lock_token)
+        trace = {"TRACEPARENT": order.traceparent, "TRACESTATE": order.tracestate}
+        own = {name: value or _GIVEN[name] for name, value in trace.items()}
+        for name, value in {**own, "JOBKEEP_LOCK_TOKEN": token}.items():
+            os.environ.pop(name, None)  # of the run before
+            if value is not None:
+                os.environ[name] = value
         try:
+            self._record.add(order.run)
             self._output.redirect(order.stdout, order.stderr)
             if run.stop_reason is not None:
                 return Begun(run, ending=stopped(run.stop_reason))
-            function, is_new = self._functions.get(order.function)
-            if is_new:
-                self._hygiene.rebase()
-            return Begun(run, function, function.bind(order.arguments))
-        except (UnknownFunction, TypeError) as error:  # ours, so that our frames would tell nothing
-            return Begun(run, ending=refused(type(error).__name__, str(error)))
-        except Exception as error:  # noqa: BLE001 - the module's own code runs here, and the disk may be full
+            if self._carry is not None:
+                return Begun(run, carry=self._carry)
+            call = prepared(order, self._functions)
+        except Exception as error:  # noqa: BLE001 - the disk may be full
             return Begun(run, ending=raised(error, None))
-
-    # Plain functions
-
-    def _call(self, begun: Begun) -> Ending:
-        assert begun.function is not None
-        try:
-            return returned(_invoke(begun, BlockingJobContext))
-        except BaseException as error:  # noqa: BLE001 - whatever a job raises is its end, never ours
-            return raised(error, begun.run.stop_reason)
+        if isinstance(call, Ending):
+            return Begun(run, ending=call)
+        if call.is_new:
+            self._hygiene.rebase()
+        return Begun(run, call)
 
     # Async functions
 
@@ -174,7 +183,7 @@ class Server:
 
     async def _run_async(self, begun: Begun) -> None:
         """One run; it starts the next one itself, so that the loop turns once a run."""
-        ending = await _await(begun, self._doorbell)
+        ending = await self._await(begun)
         host = self._host
         if host.done() or host.cancelling() or self._hygiene.threads_left or len(asyncio.all_tasks()) > self._tasks:
             self._unsettled = ending
@@ -188,6 +197,14 @@ class Server:
             self._upcoming = upcoming
         if not self._loop_done.done():
             self._loop_done.set_result(None)
+
+    async def _await(self, begun: Begun) -> Ending:
+        if begun.call is not None:
+            return await in_loop(begun.call, begun.run, self._doorbell)
+        assert begun.carry is not None
+        ending = await begun.carry(begun.run, self._doorbell)
+        self._hygiene.rebase()  # what there is now belongs to what carries runs, and no job is in this process
+        return ending
 
     # Afterwards
 
@@ -212,6 +229,7 @@ class Server:
                 result=ending.result,
                 error=ending.error,
                 reason=ending.reason,
+                permanent=ending.permanent,
                 clean=clean,
                 retire=retire,
                 silent=clean and self._output.silent,
@@ -219,29 +237,9 @@ class Server:
         )
 
 
-async def _await(begun: Begun, doorbell: Doorbell) -> Ending:
-    """Run the function in a scope, which a request to stop cancels."""
-    run = begun.run
-    try:
-        with CancelScope() as scope:
-            run.enter_loop(doorbell, scope)
-            return returned(await _invoke(begun, JobContext))
-    except asyncio.CancelledError:
-        if run.stop_reason is None:
-            return refused("asyncio.CancelledError", "the function has cancelled its own task")
-    except BaseException as error:  # noqa: BLE001 - whatever a job raises is its end, never ours
-        return raised(error, run.stop_reason)
-    finally:
-        run.leave()
-    return stopped(run.stop_reason or "cancelled")
-
-
-def _invoke(begun: Begun, context: Callable[[Any, Any], object]) -> Any:
-    function, run = begun.function, begun.run
-    assert function is not None
-    if function.wants_context:
-        return function.call(context(run.order, run.port), **begun.arguments)
-    return function.call(**begun.arguments)
+def _call(begun: Begun) -> Ending:
+    assert begun.call is not None
+    return in_thread(begun.call, begun.run)
 
 
 def leave(code: int) -> NoReturn:

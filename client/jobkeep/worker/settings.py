@@ -16,6 +16,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     seat: str
     cookie: str
     spool: str  # a directory
+    begun: str | None = None  # a file: see begun.py
     origin: Origin
     beat_s: float = 5.0
     attention_s: float = 2.0  # for a function that looks at stop_reason, before it is cancelled
@@ -35,5 +36,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             seat=environ.pop("JOBKEEP_SEAT"),
             cookie=environ.pop("JOBKEEP_COOKIE"),
             spool=environ.pop("JOBKEEP_SPOOL"),
+            beat_s=float(environ.pop("JOBKEEP_HEARTBEAT", "5")),
+            begun=environ.pop("JOBKEEP_BEGUN", None),
             origin=origin,
         )

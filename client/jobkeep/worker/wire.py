@@ -10,7 +10,7 @@ from msgspec import Raw, Struct
 
 from jobkeep.errors import InvalidRequest, JobkeepError, StaleToken, TooLarge
 from jobkeep.protocol.envelope import Call, Reply
-from jobkeep.protocol.worker import INTERFACE, FailedKeysReply, Order
+from jobkeep.protocol.worker import INTERFACE, FailedKeysReply, Order, StepResultReply
 
 RETRIABLE: Final = frozenset({"StorageFull", "StorageFailed", "ShuttingDown", "Internal", "NotPermitted"})
 _MARK: Final = Raw(b"[0]")
@@ -19,7 +19,10 @@ FENCED: Final = frozenset({"StaleToken", "UnknownWorker"})
 encode = msgspec.json.Encoder().encode
 decode_reply = msgspec.json.Decoder(Reply).decode
 decode_order = msgspec.json.Decoder(Order).decode
-decode_keys = msgspec.json.Decoder(FailedKeysReply).decode
+_decode_answer = {
+    "FailedKeys": msgspec.json.Decoder(FailedKeysReply).decode,
+    "StepResult": msgspec.json.Decoder(StepResultReply).decode,
+}
 _decode_message = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -27,6 +30,11 @@ def call(method: str, parameters: Struct, *, more: bool = False, oneway: bool = 
     """A call, without its NUL."""
     head, tail = _frame(method, more, oneway)
     return head + encode(parameters) + tail
+
+
+def decode_answer(method: str, reply: Reply) -> Any:
+    """What the daemon answers to a query."""
+    return _decode_answer[method](reply.parameters)
 
 
 @cache

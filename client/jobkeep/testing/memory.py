@@ -1,7 +1,8 @@
-"""A port without a worker: it keeps what was sent, and dies or asks to stop when told to."""
+"""A port without worker and daemon: it keeps what was sent, and dies or asks to stop when told to."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -11,17 +12,19 @@ from msgspec import Raw
 
 from jobkeep.protocol.jobs import FailedItem
 from jobkeep.protocol.worker import ItemKey, RunOrder
-from jobkeep.sdk.port import CheckpointContent, ProgressContent
+from jobkeep.sdk.crew import Done, Function, Recruit, work_off
+from jobkeep.sdk.port import CheckpointContent, ProgressContent, StepContent
 
 
 class Records:
     """What the daemon's store would hold of one job, across its runs."""
 
     def __init__(self) -> None:
-        self.seq = 0
+        self.seq: int = 0
         self.newest: CheckpointContent | None = None
         self.failed: dict[tuple[str, str], FailedItem] = {}
-        self.runs = 0
+        self.steps: list[tuple[str, Raw]] = []
+        self.runs: int = 0
 
     def commit(self, seq: int, content: CheckpointContent) -> None:
         """Take over a checkpoint; one that is stored already changes nothing."""
@@ -54,25 +57,68 @@ class Records:
             number=self.runs, cookie="c", stdout="/dev/null", stderr="/dev/null",
             cursor=newest.cursor if newest else Raw(b"null"), state=newest.state if newest else Raw(b"null"),
             checkpoint_seq=self.seq, tallies=self.tallies, done=self.done, failed_items=len(self.failed),
-            only_failed=only_failed, checkpoint_every=every,
+            only_failed=only_failed, checkpoint_every=every, steps=[name for name, _ in self.steps],
         )  # fmt: skip
 
 
-class FakePort:
+class Here:
+    """A crew of one, which does the first item of what it is given at once, in this process."""
+
+    def __init__(self, function: Function, most: int | None = None) -> None:
+        self.width = 1
+        self.done: deque[tuple[int, Done]] = deque()
+        self._function = function
+
+    def hand_out(self, number: int, items: list[Any]) -> None:
+        self.done.append((number, work_off(self._function, items[:1])))
+
+    def end(self) -> None:
+        """Nothing is left."""
+
+
+class MemorySteps:
+    """Results are durable once somebody waits for them, unless the port is dead."""
+
+    def __init__(self, port: MemoryPort) -> None:
+        self.durable: int = len(port.records.steps)
+        self.fetched: list[int] = []
+        self.sent: list[StepContent] = []
+        self._port = port
+
+    def send(self, step: StepContent) -> None:
+        self.sent.append(step)
+
+    def is_durable(self, ordinal: int) -> bool:
+        steps = self._port.records.steps
+        for step in () if self._port.dead else self.sent:
+            if step.ordinal == len(steps):
+                steps.append((step.name, step.result))
+                self.durable = len(steps)
+        return ordinal < self.durable
+
+    def ask(self, ordinal: int) -> Callable[[], Raw | None]:
+        self.fetched.append(ordinal)
+        return lambda: self._port.records.steps[ordinal][1]
+
+
+class MemoryPort:
     """Checkpoints become durable `lag` checkpoints later, or when somebody waits for them."""
 
     def __init__(self, records: Records, lag: int = 0) -> None:
         self.records = records
         self.stop_reason: str | None = None
-        self.durable_seq = records.seq
+        self.durable_seq: int = records.seq
         self.attentive = False
+        self.closing: list[Callable[[], None]] = []
+        self.recruit: Recruit = Here
         self.progress: list[ProgressContent] = []
         self.dead = False
+        self.steps: MemorySteps = MemorySteps(self)
         self.on_checkpoint: Callable[[CheckpointContent], None] = lambda content: None
         self._seq = records.seq
         self._lag = lag
         self._transit: list[tuple[int, CheckpointContent]] = []
-        self._stopped = anyio.Event()
+        self._changed = anyio.Event()
 
     def send_checkpoint(self, content: CheckpointContent) -> int:
         self._seq += 1
@@ -82,19 +128,25 @@ class FakePort:
             self.on_checkpoint(content)
         return self._seq
 
+    def is_durable(self, seq: int) -> bool:
+        self._settle(seq)
+        return self.dead or self.durable_seq >= seq
+
     def send_progress(self, content: ProgressContent) -> None:
         self.progress.append(content)
 
     def stop(self, reason: str) -> None:
         self.stop_reason = reason
-        self._stopped.set()
+        self._changed.set()
+        self._changed = anyio.Event()
 
     async def durable(self, seq: int) -> None:
         await anyio.lowlevel.checkpoint()
         self._settle(seq)
 
-    async def stopped(self) -> None:
-        await self._stopped.wait()
+    async def until(self, ready: Callable[[], bool]) -> None:
+        while not ready():
+            await self._changed.wait()
 
     async def failed_keys(self) -> list[ItemKey]:
         return self.failed_keys_blocking()
@@ -102,8 +154,8 @@ class FakePort:
     def durable_blocking(self, seq: int) -> None:
         self._settle(seq)
 
-    def stopped_blocking(self, timeout_s: float) -> bool:
-        return self.stop_reason is not None
+    def until_blocking(self, ready: Callable[[], bool], timeout_s: float | None = None) -> bool:
+        return ready()
 
     def failed_keys_blocking(self) -> list[ItemKey]:
         return [ItemKey(batch, key) for batch, key in self.records.failed]
