@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 from cli.fake_daemon import FakeDaemon
 from jobkeep.cli.main import main
 
+PR_SET_CHILD_SUBREAPER = 36
 CLIENT = Path(__file__).resolve().parents[2] / "client"
 
 
@@ -55,12 +57,16 @@ def daemon(folder: str) -> Iterator[FakeDaemon]:
 
 
 @pytest.fixture(autouse=True)
-def environment(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def environment(folder: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The scripted daemon is the only one in reach, and nothing is ever started."""
     monkeypatch.setenv("JOBKEEP_SOCKET", f"{folder}/s")
     monkeypatch.setenv("JOBKEEP_AUTOSTART", "0")
     for name in ("NO_COLOR", "COLUMNS", "VIRTUAL_ENV"):
         monkeypatch.delenv(name, raising=False)
+    yield
+    # A command line that runs a command adopts what that leaves, until it ends itself. These tests go on: orphans of
+    # whatever comes after them would be ours, and stay zombies.
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 0)
 
 
 @pytest.fixture
@@ -87,3 +93,15 @@ def start(*argv: str, **options: Any) -> subprocess.Popen[bytes]:
         env={**os.environ, "PYTHONPATH": str(CLIENT)},
         **options,
     )
+
+
+def written_to(terminal: int) -> str:
+    """All that comes to our end of a terminal until the other one is closed; then ours is, too."""
+    output = b""
+    try:
+        while data := os.read(terminal, 1 << 16):
+            output += data
+    except OSError:  # EIO: the other end is closed
+        pass
+    os.close(terminal)
+    return output.decode().replace("\r\n", "\n")

@@ -17,7 +17,7 @@ Answer = Callable[[Json], Any]
 class Fault(Exception):
     """An error of the wire; a name without dots is one of org.jobkeep.Jobs."""
 
-    def __init__(self, name: str, **parameters: Any) -> None:
+    def __init__(self, name: str, /, **parameters: Any) -> None:
         super().__init__(name)
         self.name = name if "." in name else f"org.jobkeep.Jobs.{name}"
         self.parameters = parameters

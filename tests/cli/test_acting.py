@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from cli.conftest import Jobkeep
-from cli.fake_daemon import FakeDaemon, Fault, Hangup, ended
+from cli.fake_daemon import FakeDaemon, Fault, Hangup, ended, job
+
+SAVED = {"seq": 3, "at": "2026-03-01T11:50:00Z"}
 
 
 def by_id(answers: dict[str, Any]) -> Any:
@@ -39,6 +41,38 @@ def test_a_verb_is_passed_on(
 
     assert jobkeep(*words).out == "aaaaaaaa  · queued\n"
     assert daemon.called(method) == [sent]
+
+
+@pytest.mark.parametrize(
+    ("words", "facts", "where"),
+    [
+        (["resume"], {"checkpoint": SAVED, "progress": {"done": 228, "total": 313}}, "goes on with item 229 of 313"),
+        (["restart"], {"checkpoint": SAVED, "progress": {"done": 228, "total": None}}, "goes on with item 229"),
+        (["resume"], {"checkpoint": SAVED}, "goes on from its checkpoint"),
+        (["resume"], {"steps": 2}, "goes on behind step 2"),
+        (["resume"], {}, "from the start"),
+        (["resume", "--failed-items"], {"progress": {"failed_items": 11}}, "with the 11 items that failed"),
+    ],
+)
+def test_resume_and_restart_say_where_the_job_goes_on(
+    jobkeep: Jobkeep, daemon: FakeDaemon, words: list[str], facts: dict[str, Any], where: str
+) -> None:
+    """For people; programs have the job itself."""
+    daemon.answers.update(
+        Resume={"id": "a1", "state": "queued"}, Restart={"id": "a1", "state": "queued"}, Get={"job": job("a1", **facts)}
+    )
+    assert jobkeep(*words, "a1").out == f"a1  · queued, {where}\n"
+    assert jobkeep(*words, "a1", "--json").json == {"id": "a1", "state": "queued"}
+
+
+def test_a_removed_job_has_no_state_any_more(jobkeep: Jobkeep, daemon: FakeDaemon) -> None:
+    """It says so, for each; and a refusal as for any verb."""
+    refusal = Fault("Refused", message="cannot remove job b: the job is running; cancel it first", id="b")
+    daemon.answers["Remove"] = by_id({"a": {"id": "a" * 12}, "b": refusal})
+    done = jobkeep("rm", "a", "b", "--reason", "old")
+    assert (done.code, done.out) == (5, "aaaaaaaa  removed\n")
+    assert "cancel it first" in done.err
+    assert daemon.called("Remove")[0] == {"id": "a", "reason": "old"}
 
 
 def test_each_job_is_tried_and_the_worst_exit_code_wins(jobkeep: Jobkeep, daemon: FakeDaemon) -> None:
@@ -120,13 +154,20 @@ def test_wait_tells_whether_all_succeeded(
 
 
 def test_wait_is_over_in_time(jobkeep: Jobkeep, daemon: FakeDaemon) -> None:
-    """Exit code 124, and what has ended until then."""
-    daemon.answers["Wait"] = {"jobs": [ended()], "timed_out": True}
-    done = jobkeep("wait", "a", "b", "--timeout", "0")
+    """Exit code 124, and all jobs as they are by then, each once; with --quiet only those that have ended."""
+    done_one, live = ended() | {"id": "a123"}, job("b123", "running")
+    daemon.answers |= {"Wait": {"jobs": [done_one], "timed_out": True}, "Get": {"job": live}}
+    done = jobkeep("wait", "a", "b", "b1", "--timeout", "0")
 
     assert done.code == 124
+    shown = [line.split()[:3] for line in done.out.splitlines()]
+    assert shown == [["a123", "✓", "succeeded"], ["b123", "▶", "running"]]
     assert "1 of 2 jobs have not ended" in done.err
-    assert daemon.called("Wait") == [{"ids": ["a", "b"], "any": False, "timeout_s": 0.0}]
+    assert daemon.called("Wait") == [{"ids": ["a", "b", "b1"], "any": False, "timeout_s": 0.0}]
+    assert daemon.called("Get") == [{"id": "b"}, {"id": "b1"}]
+    told = jobkeep("wait", "a", "b", "--json", "--timeout", "0")
+    assert (told.code, told.rows) == (124, [done_one, live])
+    assert jobkeep("wait", "a", "b", "--quiet", "--timeout", "0").out == "a123\n"
 
 
 def test_wait_asks_in_turns(jobkeep: Jobkeep, daemon: FakeDaemon) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cli.conftest import Jobkeep
-from cli.fake_daemon import FakeDaemon
+from cli.fake_daemon import FakeDaemon, Hangup
 from jobkeep import __version__
 from jobkeep.errors import NoDaemon
 
@@ -49,6 +49,9 @@ def test_status_is_a_table(jobkeep: Jobkeep, daemon: FakeDaemon) -> None:
 
     assert jobkeep("daemon", "status").out == STATUS.format(socket=daemon.path)
     assert jobkeep("daemon", "status", "--json").json == status(daemon)
+    for file, shown in [("/etc/jobkeep.toml", "/etc/jobkeep.toml"), (None, "no file: defaults, and the environment")]:
+        daemon.answers["Status"] = {**daemon.answers["Status"], "config": file}
+        assert f"\n  config    {shown}\n" in jobkeep("daemon", "status").out
 
 
 @pytest.mark.parametrize("action", ["status", "stop"])
@@ -159,12 +162,123 @@ def test_stop_does_not_wait_for_ever(
     jobkeep: Jobkeep, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A daemon that does not end is a failure."""
-    monkeypatch.setattr("jobkeep.cli.commands.daemon.STOP_PATIENCE", 0.05)
+    monkeypatch.setattr("jobkeep.cli.commands.daemon_stop.STOP_PATIENCE", 0.05)
     daemon.answers.update(Status=status(daemon), Stop={"pid": GONE})
     done = jobkeep("daemon", "stop")
 
     assert done.code == 1
     assert "has not ended within" in done.err
+
+
+def drained(**fields: Any) -> dict[str, Any]:
+    return {
+        "draining": True, "drained": True, "since": "2026-03-01T11:40:00Z", "interrupted": [], "ended": [],
+        "running": [], **fields,
+    }  # fmt: skip
+
+
+def run(id: str, outcome: str | None, kind: str = "function", waited_for: bool = True) -> dict[str, Any]:
+    return {"id": id, "name": f"n{id}", "kind": kind, "run": 1, "outcome": outcome, "waited_for": waited_for}
+
+
+def test_drain_tells_what_became_of_each_run(jobkeep: Jobkeep, daemon: FakeDaemon) -> None:
+    """A sentence, then a row for each; or the wire's own JSON."""
+    daemon.answers["Drain"] = reply = drained(
+        interrupted=[run("a", "interrupted")],
+        ended=[run("b", "failed")],
+        running=[run("c", None, "command", waited_for=False)],
+    )
+    done = jobkeep("daemon", "drain", "--commands", "leave")
+
+    assert done.code == 0
+    assert done.out == (
+        "drained, but 1 command goes on\n\n"
+        "  ID  RUN            NAME\n"
+        "  a   ⊘ interrupted  na    queued again\n"
+        "  b   ✗ failed       nb\n"
+        "  c   ▶ running      nc    not waited for\n"
+    )
+    assert daemon.called("Drain") == [{"commands": "leave", "timeout_s": 0.0}]
+    assert jobkeep("daemon", "drain", "--json").json == reply
+
+
+def test_drain_waits_within_bounds_and_says_for_what(jobkeep: Jobkeep, daemon: FakeDaemon) -> None:
+    """Exit code 124 when something still runs then; -q prints the ids of that."""
+    running = [run("a", None), run("b", None), run("c", None, "command")]
+    daemon.answers["Drain"] = drained(drained=False, running=running)
+    done = jobkeep("daemon", "drain", "--timeout", "2m")
+
+    assert done.code == 124
+    assert done.err == "jobkeep: draining: waiting for 2 functions to reach a checkpoint and 1 command to end\n"
+    assert done.out.startswith("not drained: 3 runs go on; the daemon starts no others\n")
+    assert "has not reached a checkpoint" in done.out
+    assert daemon.called("Drain")[1:] == [{"commands": "wait", "timeout_s": 120.0}]
+    assert jobkeep("-q", "daemon", "drain").out == "a\nb\nc\n"
+
+
+def test_a_drain_that_waits_for_nothing_says_nothing(jobkeep: Jobkeep, daemon: FakeDaemon) -> None:
+    """The daemon needs a moment also where nothing runs."""
+    replies = iter([drained(drained=False), drained()])
+    daemon.answers["Drain"] = lambda _: next(replies)
+    done = jobkeep("daemon", "drain")
+
+    assert (done.code, done.err) == (0, "")
+
+
+def test_drain_is_called_off(jobkeep: Jobkeep, daemon: FakeDaemon) -> None:
+    """And says whether there was anything to call off."""
+    daemon.answers["Undrain"] = {"drained": True}
+    assert jobkeep("daemon", "drain", "--off").out == "jobs are started again\n"
+    daemon.answers["Undrain"] = {"drained": False}
+    assert jobkeep("daemon", "drain", "--off").out == "the daemon was not draining\n"
+    assert jobkeep("daemon", "drain", "--off", "--json").json == {"draining": False, "was_draining": False}
+
+
+def test_drain_is_not_asked_of_the_next_daemon(jobkeep: Jobkeep, daemon: FakeDaemon) -> None:
+    """Whoever started that one wants jobs to run."""
+
+    def die(_: object) -> dict[str, Any]:
+        raise Hangup
+
+    daemon.answers["Drain"] = die
+    done = jobkeep("daemon", "drain")
+
+    assert (done.code, len(daemon.called("Drain"))) == (4, 1)
+    assert done.err.startswith("jobkeep: the daemon has ended while it drained: ")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ["status", "--off"],
+        ["stop", "--commands", "wait"],
+        ["drain", "--off", "--timeout", "3s"],
+        ["drain", "--commands", "x"],
+    ],
+)
+def test_what_makes_no_sense_is_refused(jobkeep: Jobkeep, daemon: FakeDaemon, line: list[str]) -> None:
+    """Exit code 2, and nothing is asked."""
+    done = jobkeep("daemon", *line)
+
+    assert (done.code, daemon.calls) == (2, [])
+
+
+def test_a_status_shows_that_the_daemon_drains(jobkeep: Jobkeep, daemon: FakeDaemon) -> None:
+    """And how to end that."""
+    daemon.answers["Status"] = status(daemon, draining=True, draining_since="2026-03-01T11:40:00Z")
+
+    line = "  draining  since 2026-03-01T11:40:00Z: no job is started; jobkeep daemon drain --off ends that\n"
+    assert line in jobkeep("daemon", "status").out
+
+
+def test_stop_waits_for_a_daemon_that_drains_before_its_end(
+    jobkeep: Jobkeep, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For as long as that says it may take."""
+    monkeypatch.setattr("jobkeep.cli.commands.daemon_stop.STOP_PATIENCE", 0.05)
+    daemon.answers.update(Status=status(daemon), Stop={"pid": GONE, "within_s": 0.2})
+
+    assert "has not ended within 0.25 s" in jobkeep("daemon", "stop").err
 
 
 def test_version_asks_a_daemon_only_if_there_is_one(

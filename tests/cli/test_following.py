@@ -215,7 +215,7 @@ class Interrupted:
         yield chunk(b"begun\n")
         yield FLUSH
         self.running.set()
-        assert self.cancelled[-1].wait(20)
+        assert self.cancelled[-1].wait(60)
         yield chunk(b"bye\n", offset=6)
 
     def _cancel(self, _: object) -> dict[str, Any]:
@@ -228,11 +228,11 @@ def test_ctrl_c_cancels_and_twice_forces(folder: str, followed: FakeDaemon, time
     """The job is told, its last output is still shown, and the exit code is 130."""
     script = Interrupted(followed, times)
     process = start("run", "sleep", "60")
-    assert script.running.wait(20)
+    assert script.running.wait(60)
     for event in script.cancelled:
         process.send_signal(signal.SIGINT)
-        assert event.wait(20)
-    out, err = process.communicate(timeout=20)
+        assert event.wait(60)
+    out, err = process.communicate(timeout=120)
 
     assert process.returncode == 130
     assert out == b"begun\nbye\n"
@@ -248,7 +248,7 @@ def test_ctrl_c_ends_logs_quietly(followed: FakeDaemon) -> None:
     assert process.stdout is not None
     assert os.read(process.stdout.fileno(), 100) == b"begun\n"
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=120)
     script.cancelled[0].set()
 
     assert (process.returncode, out, err) == (130, b"", b"")
@@ -260,7 +260,7 @@ def test_a_reader_that_goes_away_is_no_error(followed: FakeDaemon) -> None:
     gone = threading.Event()
 
     def logs(_: object) -> Iterator[dict[str, Any]]:
-        assert gone.wait(20)
+        assert gone.wait(60)
         yield chunk(b"x" * 100_000)
 
     followed.answers["Logs"] = logs
@@ -272,4 +272,21 @@ def test_a_reader_that_goes_away_is_no_error(followed: FakeDaemon) -> None:
     err = process.stderr.read()
     process.stderr.close()
 
-    assert (process.wait(timeout=20), err) == (141, b"")
+    assert (process.wait(timeout=120), err) == (141, b"")
+
+
+def test_a_job_that_does_not_begin_says_once_why(jobkeep: Jobkeep, followed: FakeDaemon) -> None:
+    """Where there is no terminal nothing else would: a paused queue looks like a command that hangs."""
+
+    def no_run(_: object) -> dict[str, Any]:
+        raise Fault("NoRun", message="there is no run 1")
+
+    reasons = [{"kind": "paused", "text": "queue default is paused by root"}, {"kind": "starting", "text": "soon"}]
+    followed.answers["Explain"] = {"id": ID, "state": "queued", "reasons": reasons, "actions": {}}
+    states = iter([job(state="queued", attempt=0)] * 12)
+    followed.answers["Get"] = lambda _: {"job": next(states, ended(exit_code=0))}
+    followed.answers["Logs"] = no_run
+    followed.answers["Wait"] = {"jobs": [], "timed_out": True}
+    done = jobkeep("run", "true")
+
+    assert (done.code, done.err) == (0, "jobkeep: queue default is paused by root\n")

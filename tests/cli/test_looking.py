@@ -96,6 +96,22 @@ def test_json_is_the_wires_own(jobkeep: Jobkeep, daemon: FakeDaemon) -> None:
     assert shown.out.isascii()
 
 
+def test_show_and_wait_tell_what_a_function_returned(jobkeep: Jobkeep, daemon: FakeDaemon) -> None:
+    """Whole with --json, in one safe line for people; `null` is one, too."""
+    done = ended("succeeded", job__kind="function")
+    for result in ({"added": [1, 2], "note": "\x1b[2J"}, None, "x" * 5000):
+        daemon.answers.update(Get={"job": done}, Wait={"jobs": [done]}, Result={"result": result})
+        assert jobkeep("show", "k3", "--json").json["result"] == result
+        assert jobkeep("wait", "k3", "--json").json["result"] == result
+        shown = next(line for line in jobkeep("show", "k3").out.splitlines() if "result" in line)
+        assert len(shown) < 1100
+        assert "\x1b" not in shown
+        assert shown.split()[-1][-1] in '}l…'
+    daemon.answers["Result"] = None
+    daemon.answers["Get"] = {"job": ended("succeeded")}
+    assert "result" not in jobkeep("show", "k3", "--json").json
+
+
 def test_show_asks_for_the_first_failed_items(jobkeep: Jobkeep, daemon: FakeDaemon) -> None:
     """Only if there are any."""
     progress: dict[str, Any] = {"done": 5, "total": None, "note": None, "tallies": {}, "failed_items": 2}
@@ -165,7 +181,7 @@ def test_a_silent_daemon_is_not_waited_for_longer_than_asked(jobkeep: Jobkeep, d
     import threading
 
     release = threading.Event()
-    daemon.answers["Get"] = lambda _: release.wait(20) and {"job": job()}
+    daemon.answers["Get"] = lambda _: release.wait(60) and {"job": job()}
 
     done = jobkeep("--timeout", "0.1", "show", "k")
     release.set()
@@ -240,6 +256,19 @@ def test_events_continue_behind_the_last_one(jobkeep: Jobkeep, daemon: FakeDaemo
     daemon.answers["Events"] = stream
 
     assert [event["seq"] for event in jobkeep("events", "--json").rows] == [1, 2, 3]
+
+
+def test_events_that_were_pruned_are_told(jobkeep: Jobkeep, daemon: FakeDaemon) -> None:
+    """Exit code 3, and how to go on."""
+
+    def stream(where: dict[str, Any]) -> Any:
+        raise Fault("EventsGone", message="events after 3 are not kept any more", after=3, first=10)
+        yield
+
+    daemon.answers["Events"] = stream
+    done = jobkeep("events", "--after", "3")
+    assert done.code == 3
+    assert "hint: jobkeep events --after 9 goes on there" in done.err
 
 
 def test_sql_prints_a_table_or_objects(jobkeep: Jobkeep, daemon: FakeDaemon) -> None:

@@ -20,6 +20,7 @@ WORDS = [
     "--state", "failed", "--since", "5m", "--limit", "3", "--all", "--timeout", "--any", "--force", "-f", "-n",
     "--run", "--reason", "--priority", "-5", "--color", "never", "--no-trunc", "--on-conflict", "return", "-nq",
     "--args", "{}", "start", "status", "--help", "", "--bogus", "--retries", "2", "--env", "--failed-items",
+    "--stdout", "--stderr",
 ]  # fmt: skip
 
 
@@ -38,6 +39,8 @@ def test_the_quick_parser_reads_as_argparse_does(name: str, words: list[str]) ->
     """It either gives up or comes to the very result that argparse comes to."""
     module = command(name)
     in_order = getattr(module, "IN_ORDER", False)
+    if "--" in words and not in_order:
+        return  # see below: argparse loses its way there
     quick, slow = Options(), Options()
     try:
         parser = QuickParser()
@@ -52,15 +55,26 @@ def test_the_quick_parser_reads_as_argparse_does(name: str, words: list[str]) ->
     assert vars(quick) == vars(slow)
 
 
+@pytest.mark.parametrize(
+    ("name", "words", "ids"),
+    [("wait", ["a", "--", "-d"], ["a", "-d"]), ("watch", ["--"], []), ("recover", ["--"], None)],
+)
+def test_what_is_behind_two_dashes_is_no_option(name: str, words: list[str], ids: list[str] | None) -> None:
+    """Whatever it begins with. A command that takes no words has none there either."""
+    parser, options = QuickParser(), Options()
+    declare(parser, command(name))
+    if ids is None:
+        with pytest.raises(Unusual):
+            parser.parse(words, options, in_order=False)
+    else:
+        parser.parse(words, options, in_order=False)
+        assert options.ids == ids
+
+
 @pytest.mark.parametrize("name", names())
 def test_every_command_can_be_read_without_argparse(name: str) -> None:
-    """All but `logs`, whose exclusive options argparse is needed for, declare what the quick parser knows."""
-    parser = QuickParser()
-    if name == "logs":
-        with pytest.raises(Unusual):
-            declare(parser, command(name))
-    else:
-        declare(parser, command(name))
+    """What they declare is what the quick parser knows."""
+    declare(QuickParser(), command(name))
 
 
 @pytest.mark.parametrize(

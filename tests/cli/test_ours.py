@@ -64,9 +64,9 @@ SHARED = [["--key", "k", "--on-conflict", "return"], ["--request-id", "r1"]]
 def test_ctrl_c_only_leaves_a_job_of_others(daemon: FakeDaemon, theirs: Running, options: list[str]) -> None:
     """It says that the job goes on, ends with 130, and cancels nothing."""
     process = start("run", *options, "sleep", "60")
-    assert theirs.printed.wait(20)
+    assert theirs.printed.wait(60)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=120)
 
     assert process.returncode == 130
     assert b"job k3x9a0b1, which was there already, goes on" in err
@@ -76,9 +76,9 @@ def test_ctrl_c_only_leaves_a_job_of_others(daemon: FakeDaemon, theirs: Running,
 def test_ctrl_c_cancels_a_job_whose_submit_was_answered_twice(daemon: FakeDaemon, theirs: Running) -> None:
     """Without a key or an id from outside, the job that was there already is this one."""
     process = start("run", "sleep", "60")
-    assert theirs.printed.wait(20)
+    assert theirs.printed.wait(60)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=20)
+    process.communicate(timeout=120)
 
     assert process.returncode == 130
     assert len(daemon.called("Cancel")) == 1
@@ -93,7 +93,7 @@ def run_into_a_closed_pipe(*argv: str) -> tuple[int, bytes]:
     assert process.stderr is not None
     err = process.stderr.read()
     process.stderr.close()
-    return process.wait(timeout=20), err
+    return process.wait(timeout=120), err
 
 
 def test_a_job_of_ours_ends_with_the_reader_of_its_output(daemon: FakeDaemon, ours: Running) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -67,14 +68,51 @@ def test_text_is_cut_by_columns(raw: str, columns: int, shown: str) -> None:
     assert text.clip(raw, columns) == shown
 
 
+def test_a_column_of_nothing_goes_before_anything_is_cut() -> None:
+    """On a terminal that is too narrow; where there is room it stays, as it does in a pipe."""
+    jobs = [job(name="n" * 36), job(state="queued", name="sync", elapsed_s=None)]
+
+    assert "PROGRESS" in rows(jobs, PIPE)[0]
+    assert "PROGRESS" in rows(jobs, Style(tty=True, width=120, now=NOW))[0]
+    narrow = rows(jobs, TERMINAL)
+    assert "PROGRESS" not in narrow[0]
+    assert "n" * 36 in narrow[1]
+    assert all(text.width(line) <= 80 for line in narrow)
+
+
+@pytest.mark.parametrize(
+    ("raw", "columns", "lines"),
+    [
+        ("one two three", None, ["one two three"]), ("one two three", 13, ["one two three"]),
+        ("one two three", 9, ["one two", "  three"]), ("漢字 漢字 a", 9, ["漢字 漢字", "  a"]),
+        ("a " + "x" * 20, 9, ["a", "  " + "x" * 20]), ("  - one two", 7, ["  - one", "  two"]),
+    ],
+)  # fmt: skip
+def test_sentences_are_wrapped_between_words(raw: str, columns: int | None, lines: list[str]) -> None:
+    """By columns; what is longer than a line is not cut."""
+    assert text.wrapped(raw, columns, 2) == lines
+
+
+def test_a_moment_is_seen_from_when_the_answer_has_come() -> None:
+    """Not from when it was asked for: nothing that has begun meanwhile begins in the future."""
+    style = Style(tty=True, now=None)
+    asked = time.time()
+    while time.time() == asked:
+        pass
+    assert style.now > asked
+    assert style.now == style.now
+
+
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
         (job(), "▶ running for 12 min"),
         (job(attempt=3), "▶ running for 12 min (run 3)"),
         (job(health="late", heartbeat_age_s=40.0), "▶ running for 12 min, ! late: no heartbeat for 40 s"),
+        (job(health="late", health_reason="its loop is blocked"), "▶ running for 12 min, ! late: its loop is blocked"),
         (job(state="queued", elapsed_s=None), "· queued, submitted 20 min ago"),
-        (job(state="scheduled", due_at="2026-03-01T12:05:00Z"), "◷ scheduled, due in 5 min"),
+        (job(state="scheduled", due_at="2026-03-01T12:05:00Z", attempt=0), "◷ scheduled, due in 5 min"),
+        (job(state="scheduled", due_at="2026-03-01T12:00:12Z", attempt=1), "◷ scheduled, next retry in 12 s"),
         (ended(), "✓ succeeded 3 min ago after 12 min"),
         (ended("failed", exit_code=3), "✗ failed 3 min ago after 12 min: exit code 3"),
         (
@@ -184,7 +222,7 @@ def test_show_tells_everything_in_order() -> None:
         "failed", signal=9, job__kind="function", job__runs=runs, job__attempt=2, job__name="refresh",
         job__spec={"function": "crm.tasks:refresh", "arguments": {"path": "leads.csv"}, "retries": 3, "cwd": "/srv"},
         job__progress={"done": 228, "total": 360, "tallies": {"failed": 11, "added": 217}, "failed_items": 11},
-        job__checkpoint={"seq": 45, "at": "2026-03-01T11:56:30Z"}, job__labels={"client": "acme"},
+        job__checkpoint={"seq": 45, "at": "2026-03-01T11:56:30Z"}, job__labels={"client": "acme"}, job__steps=3,
         job__actions={"cancel": {"allowed": False, "reason": "it has ended"}, "resume": {"allowed": True},
                       "resume_failed_items": {"allowed": True}},
     )  # fmt: skip
@@ -208,6 +246,7 @@ refresh  k3x9a0b1
   started     15 min ago
   ended       3 min ago
   checkpoint  #45, 4 min ago
+  steps       3 done, not run again
 
   RUN  OUTCOME   STARTED     ENDED      WHY
   2    ✗ failed  15 min ago  3 min ago  worker ended by signal 9 (SIGKILL)
@@ -220,6 +259,17 @@ refresh  k3x9a0b1
 possible now:
   jobkeep resume k3x9a0b1
   jobkeep resume k3x9a0b1 --failed-items"""
+
+
+def test_a_signal_says_to_whom_why_and_by_which_evidence() -> None:
+    """In one sentence, without what only the daemon understands."""
+    data = {
+        "signal": "SIGTERM", "pid": 4711, "boot_id": "b", "start_ticks": 7, "pidfd_inode": 9, "scope": "group",
+        "command": "sh", "evidence": ["record", "slot"], "reason": "the job was cancelled", "cause": "hand",
+    }  # fmt: skip
+    assert events.data("signalled", data, PIPE) == (
+        "SIGTERM to the group of process 4711 (start 7, inode 9, sh): the job was cancelled; by record, slot cause=hand"
+    )
 
 
 def test_an_event_is_one_line() -> None:

@@ -22,7 +22,7 @@ def redirected(redirection: str, *line: str) -> subprocess.CompletedProcess[str]
     return subprocess.run(
         ["sh", "-c", f'exec "$@" {redirection}', "sh", sys.executable, "-m", "jobkeep.cli", *line],
         env={**os.environ, "PYTHONPATH": str(CLIENT), "PYTHONUNBUFFERED": ""},
-        capture_output=True, text=True, timeout=20,
+        capture_output=True, text=True, timeout=120,
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cli.conftest import Jobkeep, start
-from cli.fake_daemon import FakeDaemon, Fault, Hangup
+from cli.fake_daemon import FakeDaemon, Fault, Hangup, job
 
 REPLY = {"id": "k3x9a0b1c2d3e4f5", "state": "queued", "created": True}
 
@@ -57,8 +57,10 @@ def test_options_become_the_spec(jobkeep: Jobkeep, submitted: list[dict[str, Any
     """Durations as seconds, repeated options as objects; nothing is sent that was not asked for."""
     jobkeep(
         "run", "-d", "--name", "n", "--queue", "io", "--label", "a=b", "--label", "c=", "--key", "k",
-        "--on-conflict", "return", "--priority", "-5", "--timeout", "2h", "--grace", "10", "--on-lost", "resume",
-        "--retries", "3", "--backoff", "30s", "--cwd", str(tmp_path), "--env", "X=1=2", "--request-id", "r1", "true",
+        "--on-conflict", "return", "--priority", "-5", "--after", "p1,p2", "--after", "p3", "--after-label", "b=7",
+        "--after-any-end", "--timeout", "2h", "--grace", "10", "--on-lost", "resume",
+        "--retries", "3", "--backoff", "30s", "--cwd", str(tmp_path), "--env", "X=1=2", "--request-id", "r1",
+        "--nice", "-5", "--memory", "1.5G", "--cpu", "0.5", "--nofile", "4096", "true",
     )  # fmt: skip
     [sent] = submitted
     spec = sent["spec"]
@@ -68,8 +70,10 @@ def test_options_become_the_spec(jobkeep: Jobkeep, submitted: list[dict[str, Any
     assert spec.pop("umask") == _umask()
     assert spec == {
         "command": ["true"], "name": "n", "queue": "io", "labels": {"a": "b", "c": ""}, "key": "k", "priority": -5,
+        "after": ["p1", "p2", "p3"], "after_label": {"b": "7"}, "after_any_end": True,
         "timeout_s": 7200.0, "grace_s": 10.0, "on_lost": "resume", "retries": 3, "backoff_s": 30.0,
         "cwd": str(tmp_path), "env": {"X": "1=2"},
+        "nice": -5, "memory_bytes": 3 << 29, "cpu": 0.5, "nofile": 4096,
     }  # fmt: skip
 
 
@@ -77,6 +81,18 @@ def _umask() -> int:
     mask = os.umask(0o022)
     os.umask(mask)
     return mask
+
+
+def test_when_a_job_is_due_is_a_moment_or_a_delay(jobkeep: Jobkeep, submitted: list[dict[str, Any]]) -> None:
+    """Both at once are a mistake, and nothing is sent."""
+    jobkeep("run", "-d", "--delay", "10m", "true")
+    jobkeep("run", "-d", "--at", "2030-01-31T18:00+01:00", "true")
+    both = jobkeep("run", "-d", "--at", "2030-01-31", "--delay", "5", "true")
+
+    assert [sent["spec"].get("delay_s") for sent in submitted] == [600.0, None]
+    assert [sent["spec"].get("at") for sent in submitted] == [None, "2030-01-31T17:00:00Z"]
+    assert both.code == 2
+    assert "not both" in both.err
 
 
 def test_the_job_gets_our_directory_and_environment(
@@ -167,7 +183,27 @@ def test_a_key_conflict_is_exit_code_5(jobkeep: Jobkeep, daemon: FakeDaemon) -> 
     done = jobkeep("run", "-d", "--key", "x", "true")
 
     assert done.code == 5
-    assert "hint: jobkeep show k9" in done.err
+    assert "hint: nothing was submitted; jobkeep show k9" in done.err
+
+
+def test_who_submits_a_job_that_has_to_wait_is_told_for_whom(
+    jobkeep: Jobkeep, daemon: FakeDaemon, submitted: list[dict[str, Any]]
+) -> None:
+    """Beside the id, for people. A daemon that cannot say so has taken the job all the same."""
+    reasons = [{"kind": "lock", "text": "it waits for lock crm, held by job k9"}, {"kind": "limit", "text": "full"}]
+    daemon.answers["Explain"] = lambda _: {"id": REPLY["id"], "state": "queued", "reasons": reasons, "actions": {}}
+    done = jobkeep("run", "-d", "--lock", "crm", "true")
+    assert (done.code, done.out) == (0, f"{REPLY['id']}\n")
+    assert done.err == "jobkeep: it waits for lock crm, held by job k9\n"
+    assert jobkeep("run", "-d", "-q", "--lock", "crm", "true").err == ""
+    assert jobkeep("run", "-d", "true").err == ""
+
+    def refuse(_: object) -> None:
+        raise Fault("Internal", message="no")
+
+    daemon.answers["Explain"] = refuse
+    done = jobkeep("run", "-d", "--lock", "crm", "true")
+    assert (done.code, done.out, done.err) == (0, f"{REPLY['id']}\n", "")
 
 
 def test_arguments_come_from_a_file_or_from_stdin(
@@ -201,8 +237,39 @@ def test_input_that_the_command_will_not_get_is_told(
         stdin, end = os.pipe()
         os.write(end, content)
         os.close(end)
-    _, err = start("run", "-d", "cat", stdin=stdin).communicate(timeout=20)
+    _, err = start("run", "-d", "cat", stdin=stdin).communicate(timeout=120)
     os.close(stdin)
 
     assert (b"/dev/null" in err) == told
     assert len(err.splitlines()) == told
+
+
+def test_what_comes_to_nothing_is_told(
+    jobkeep: Jobkeep, daemon: FakeDaemon, submitted: list[dict[str, Any]]
+) -> None:
+    """A moment that is past, and a label that no live job has: on stderr, and the job is submitted all the same."""
+    daemon.answers["List"] = {"jobs": []}
+    past = jobkeep("run", "-d", "--at", "2020-01-01T00:00Z", "true")
+    none = jobkeep("run", "-d", "--after-label", "a=b", "true")
+    daemon.answers["List"] = {"jobs": [job()]}
+    some = jobkeep("run", "-d", "--after-label", "a=b", "--at", "2080-01-01", "true")
+
+    assert "jobkeep: --at 2020-01-01T00:00:00Z was " in past.err
+    assert none.err == "jobkeep: --after-label: no live job has a=b: nothing is waited for\n"
+    assert some.err == ""
+    assert len(submitted) == 3
+    assert daemon.called("List")[0]["label"] == {"a": "b"}
+
+
+def test_a_second_lock_is_refused(jobkeep: Jobkeep, daemon: FakeDaemon) -> None:
+    """To take the last one silently would leave what the first was to protect unprotected."""
+    done = jobkeep("run", "--lock", "a", "--lock", "b", "true")
+
+    assert (done.code, done.err.splitlines()[0]) == (2, "jobkeep: a job has one lock, not a and b")
+    assert daemon.calls == []
+
+
+def test_help_of_a_command_is_had_in_either_order(jobkeep: Jobkeep) -> None:
+    """`help run` is `run --help`, also of commands of two words."""
+    assert jobkeep("help", "run").out == jobkeep("run", "--help").out
+    assert jobkeep("help", "lock", "ls").out == jobkeep("lock", "ls", "--help").out

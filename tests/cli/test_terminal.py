@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cli.conftest import start
+from cli.conftest import start, written_to
 from cli.fake_daemon import FLUSH, FakeDaemon, chunk, ended, job
 
 
@@ -26,15 +26,9 @@ def on_a_terminal(*argv: str, both: bool = False) -> str:
     ours, theirs = pty.openpty()
     process = start(*argv, stdout=theirs, **({"stderr": theirs} if both else {}))
     os.close(theirs)
-    output = b""
-    try:
-        while data := os.read(ours, 1 << 16):
-            output += data
-    except OSError:  # EIO: the other end is closed
-        pass
-    os.close(ours)
-    process.communicate(timeout=20)
-    return output.decode().replace("\r\n", "\n")
+    output = written_to(ours)
+    process.communicate(timeout=120)
+    return output
 
 
 def test_a_terminal_gets_colours_bars_and_relative_times(listing: FakeDaemon, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,8 +56,8 @@ def test_colours_can_be_turned_off(listing: FakeDaemon, monkeypatch: pytest.Monk
 
 def test_a_pipe_gets_plain_text(listing: FakeDaemon) -> None:
     """No colour, no bar, ISO times; colours if they are asked for."""
-    plain, _ = start("ls").communicate(timeout=20)
-    coloured, _ = start("ls", "--color", "always").communicate(timeout=20)
+    plain, _ = start("ls").communicate(timeout=120)
+    coloured, _ = start("ls", "--color", "always").communicate(timeout=120)
 
     assert b"\x1b" not in plain
     assert "█".encode() not in plain
@@ -87,7 +81,7 @@ def test_a_follower_on_a_terminal_sees_how_it_goes(daemon: FakeDaemon, monkeypat
     monkeypatch.setenv("TERM", "xterm")
     on = on_a_terminal("run", "x", both=True)
     daemon.answers["Get"] = {"job": job(progress=progress)}
-    out, err = start("run", "x").communicate(timeout=20)
+    out, err = start("run", "x").communicate(timeout=120)
 
     assert "\r\x1b[K██████░░░░░░░░░░░░░░░░░░  1/4  25%" in on
     assert on.endswith("\r\x1b[Khi\n")
@@ -98,7 +92,7 @@ def test_a_terminal_without_unicode_is_no_error(listing: FakeDaemon, monkeypatch
     """Glyphs become escapes."""
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     process = start("ls")
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=120)
 
     assert (process.returncode, err) == (0, b"")
     assert b"\\u25b6 running" in out

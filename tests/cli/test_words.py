@@ -8,10 +8,14 @@ import pytest
 
 from cli.fake_daemon import ended, job
 from cli.test_render import NOW, PIPE, TERMINAL
+from jobkeep.cli.diagnosis import Row
 from jobkeep.cli.live import line
-from jobkeep.cli.render import events, times
+from jobkeep.cli.render import doctor, events, times
 from jobkeep.cli.render.job import show
 from jobkeep.cli.render.jobs import rows
+from jobkeep.cli.render.processes import losses
+from jobkeep.cli.render.recovery import explanation
+from jobkeep.cli.render.style import Style
 
 
 def test_an_entry_for_people_has_words_and_times() -> None:
@@ -88,3 +92,28 @@ def test_a_scheduled_job_is_listed_with_when_it_is_due() -> None:
 def test_the_live_line_tells_what_a_follower_waits_for(fields: dict[str, Any], shown: str) -> None:
     """Nothing, while a job runs that reports nothing."""
     assert line(job(**fields), "k3", NOW) == shown
+
+
+def test_sentences_fit_a_terminal_and_are_whole_in_a_pipe() -> None:
+    """Of explain and doctor: broken between words, with a margin; a pipe gets each in one line."""
+    refused = {"allowed": False, "reason": "the job is queued; only the items of a job that has ended are run again"}
+    reasons = [{"kind": "lock", "text": "it waits for lock crm, held by run 1 of job k3x9a0b1 for 12 min"}]
+    actions = {"resume_failed_items": refused}
+    said = {"id": "k", "state": "queued", "health": "ok", "reasons": reasons, "actions": actions}
+    found = [Row("sqlite", "warning", "it can damage a log that two connections write", "use another Python for it")]
+    narrow = Style(tty=True, width=44, now=NOW)
+
+    for render in (lambda style: explanation(said, style), lambda style: doctor.lines(found, style, quiet=False)):
+        piped, shown = render(PIPE), render(narrow)
+        assert all(len(line) <= 44 for line in shown)
+        assert len(shown) > len(piped)
+        assert " ".join(" ".join(shown).split()) == " ".join(" ".join(piped).split())
+
+
+def test_one_is_not_called_many() -> None:
+    """Of what an emergency ends."""
+    report = {"dry_run": True, "daemon": [7], "survivors": [], "unrecorded": None, "queues": []}
+    killed = {"processes": [{"action": "would_kill"}], "runs": 1, "sessions": 1, "locks": 2}
+    assert losses({**report, **killed}) == [
+        "would end: daemon 7, 1 process, 1 run, 1 session, 2 locks of clients"
+    ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 
 from jobkeep.cli.render.style import Style
 from jobkeep.cli.render.text import escape
@@ -15,12 +14,14 @@ from jobkeep.errors import DaemonUnreachable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from jobkeep.cli.failures import Failure
     from jobkeep.cli.live import Live
     from jobkeep.cli.options import Options
     from jobkeep.cli.revival import Revival
+    from jobkeep.cli.screen import Screen
 
 
 class Context:
@@ -32,26 +33,30 @@ class Context:
         self.style = Style(
             tty=tty,
             colour=wants_colour(options.color, tty),
-            width=None if options.no_trunc or not tty else _columns(),
+            width=None if options.no_trunc or not tty else columns(),
             whole_ids=options.no_trunc,
-            now=time.time(),
+            now=None,
         )
-        self.live: Live | None = None  # a line on the terminal that has to go before anything else is written
+        self.live: Live | Screen | None = None  # on the terminal, and to go before anything else is written
         self._revival: Revival | None = None
-        self.link = Link(self.dial, self._redial)
+        self.link = self.another_link()
+
+    def another_link(self, say: Callable[[str], None] | None = None) -> Link:
+        """A connection beside `link`, which a stream would keep busy. `say` tells that the daemon is gone."""
+        return Link(self.dial, lambda path: self._redial(path, say or self.note))
 
     def dial(self, autostart: bool = True) -> Wire:
         """Connect to the first daemon that answers. With `autostart` one is started if there is none."""
         path = find(self.options.socket, None if autostart else False)
         return Wire(path, self.options.talk_timeout)
 
-    def _redial(self, path: str) -> Wire:
+    def _redial(self, path: str, say: Callable[[str], None]) -> Wire:
         try:
             wire = Wire(path, self.options.talk_timeout)
         except DaemonUnreachable as error:
             from jobkeep.cli.revival import Revival  # only on the way back to a daemon that is gone
 
-            self._revival = self._revival or Revival(self.options.socket, self.note)
+            self._revival = self._revival or Revival(self.options.socket, say)
             if not self._revival.attempt(path):
                 raise error from None
             wire = Wire(path, self.options.talk_timeout)
@@ -75,7 +80,7 @@ class Context:
             sys.stderr.write(f"jobkeep: {escape(text)}\n")
 
     def clear_line(self) -> None:
-        """Take away the live line, if there is one."""
+        """Take away the live line or picture, if there is one."""
         if self.live is not None:
             self.live.erase()
 
@@ -106,7 +111,8 @@ def wants_colour(choice: str, tty: bool) -> bool:
     return tty and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def _columns() -> int | None:
+def columns() -> int | None:
+    """How wide the terminal is."""
     try:
         return int(os.environ.get("COLUMNS") or 0) or os.get_terminal_size(sys.stdout.fileno()).columns or None
     except (OSError, ValueError):

@@ -29,6 +29,7 @@ class Follower:
         self._stream = stream
         self._lines = lines
         self._seen: dict[tuple[int, str], int] = {}
+        self._waited = False
         self._again = f"the job goes on; jobkeep logs -f {id} continues"
 
     def to_the_end(self, run: int | None) -> dict[str, Any]:
@@ -75,15 +76,26 @@ class Follower:
         known = self._seen.get(place, 0)
         start, end = chunk["offset"], chunk["offset"] + len(data)
         self._seen[place] = max(known, end)
+        if chunk.get("dropped") and start > known:  # all that was before, where both streams were asked for again
+            self.gap(min(chunk["dropped"], start - known))
         fresh = data[max(known - start, 0) :]
         if fresh:
             self.write(chunk["stream"], fresh)
+
+    def gap(self, size: int) -> None:
+        """Say on stderr, whatever stream it is of, that bytes are missing: stdout is the job's own, byte for byte."""
+        from jobkeep.protocol.sizes import dropped
+
+        print(f"jobkeep: {dropped(size)}", file=sys.stderr, flush=True)
 
     def write(self, stream: str, data: bytes) -> None:
         """Pass bytes on to our own stream of that name."""
         target = sys.stdout if stream == "stdout" else sys.stderr
         target.buffer.write(data)
         target.flush()
+
+    def waits(self) -> None:
+        """It has not begun for a while. Called once."""
 
     def _wait_for(self, run: int) -> dict[str, Any]:
         """The job, once it has ended or has begun `run`. The daemon does the waiting, in turns."""
@@ -93,6 +105,9 @@ class Follower:
             if job["state"] in ENDED or job["attempt"] >= run:
                 return job
             self._call("Wait", ids=[self._id], timeout_s=turn)
+            if turn == LAST_TURN and not self._waited:
+                self._waited = True
+                self.waits()
             turn = min(turn * 2, LAST_TURN)
 
     def _call(self, method: str, **parameters: Any) -> dict[str, Any]:
@@ -104,8 +119,11 @@ class JsonFollower(Follower):
 
     def print(self, chunk: dict[str, Any]) -> None:
         place = (chunk["run"], chunk["stream"])
-        if chunk["offset"] < self._seen.get(place, 0):
+        known = self._seen.get(place, 0)
+        if chunk["offset"] < known or (chunk.get("dropped") and chunk["offset"] == known):
             return  # printed before the connection broke
+        if chunk.get("dropped"):
+            chunk = {**chunk, "dropped": min(chunk["dropped"], chunk["offset"] - known)}
         self._seen[place] = chunk["offset"] + len(a2b_base64(chunk["data"]))
         sys.stdout.write(json.dumps(chunk, separators=(",", ":")) + "\n")
         sys.stdout.flush()

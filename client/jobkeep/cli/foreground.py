@@ -9,8 +9,9 @@ import sys
 from jobkeep.cli import live
 from jobkeep.cli.failures import FAILED, INTERRUPTED, Failure
 from jobkeep.cli.follow import Follower
-from jobkeep.cli.render.outcome import advice, cause, status
+from jobkeep.cli.render.outcome import advice, cause, status, told_after
 from jobkeep.cli.render.text import escape, json_text
+from jobkeep.cli.submit import tell_wait
 from jobkeep.cli.wire import FOLLOW_PATIENCE, JOBS, Wire
 from jobkeep.errors import JobkeepError
 
@@ -77,8 +78,20 @@ class Interrupts:
 
 
 def _say(text: str) -> None:
-    # Unbuffered: the signal may have come in the middle of a write to sys.stderr.
-    os.write(2, f"jobkeep: {escape(text)}\n".encode(errors="backslashreplace"))
+    # Unbuffered: the signal may have come in the middle of a write to sys.stderr. The terminal has echoed ^C.
+    begin = "\n" if os.isatty(2) else ""
+    os.write(2, f"{begin}jobkeep: {escape(text)}\n".encode(errors="backslashreplace"))
+
+
+class PlainFollower(Follower):
+    """Says once why a job does not begin: without a live line nothing else would."""
+
+    def __init__(self, context: Context, id: str) -> None:
+        super().__init__(context.link, id)
+        self._context = context
+
+    def waits(self) -> None:
+        tell_wait(self._context, self._id)
 
 
 class LiveFollower(Follower):
@@ -87,6 +100,11 @@ class LiveFollower(Follower):
     def __init__(self, link: Link, id: str, line: live.Live) -> None:
         super().__init__(link, id)
         self._line = line
+
+    def gap(self, size: int) -> None:
+        with self._line.lock:
+            self._line.erase()
+            super().gap(size)
 
     def write(self, stream: str, data: bytes) -> None:
         with self._line.lock:
@@ -123,7 +141,7 @@ def _to_the_end(context: Context, id: str, ours: bool) -> dict[str, Any]:
         return _silently(context, id)
     begin = 1 if ours else None
     if not live.possible():
-        return Follower(context.link, id).to_the_end(begin)
+        return PlainFollower(context, id).to_the_end(begin)
     with live.Live(context.link.path, id, shown) as context.live:
         return LiveFollower(context.link, id, context.live).to_the_end(begin)
 
@@ -145,8 +163,8 @@ def _tell_end(context: Context, job: dict[str, Any], interrupted: bool) -> None:
         context.print(json_text(_result(context, job), sys.stdout.encoding))
     elif job["state"] != "succeeded" and not context.options.quiet and not _speaks_for_itself(job) and not interrupted:
         why, shown = cause(job.get("outcome"), job["kind"]), context.id(job["id"])
-        failure = Failure(f"job {shown} {job['state']}" + (f": {why}" if why else ""), FAILED, advice(job, shown))
-        context.complain(failure)
+        told = f": {told_after(job['state'], why)}" if why else ""
+        context.complain(Failure(f"job {shown} {job['state']}{told}", FAILED, advice(job, shown)))
 
 
 def _result(context: Context, job: dict[str, Any]) -> Any:

@@ -31,8 +31,9 @@ def possible() -> bool:
 def line(job: dict[str, Any], shown: str, now: float) -> str:
     """What there is to say: that it waits, or how far it is. Empty for a job that runs and reports nothing."""
     state, progress = job["state"], job.get("progress") or {}
+    held = f": {escape(job['held'])}" if job.get("held") else ""
     if state == "queued":
-        return f"job {shown} is queued"
+        return f"job {shown} is queued{held}"
     if state == "scheduled":
         return f"job {shown} is scheduled" + (f", due {ago(job['due_at'], now)}" if job.get("due_at") else "")
     if not (progress.get("done") or progress.get("total") or progress.get("note")):

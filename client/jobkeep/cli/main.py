@@ -12,9 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import ModuleType
-    from typing import Any, TextIO
-
-    from jobkeep.cli.options import Options
+    from typing import TextIO
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -89,20 +87,32 @@ def _silence(stream: TextIO) -> None:
 
 
 def _dispatch(argv: Sequence[str]) -> int:
+    if list(argv[:1]) == ["__complete"]:
+        from jobkeep.cli.completing import main as complete
+
+        return complete(argv[1:])
     from jobkeep.cli.options import Options, split
 
     head, command, rest = split(argv)
+    if command == "help" and rest:  # help run, help lock ls
+        head, command, rest = [], rest[0], [*rest[1:], "--help"]
     if command in ("-h", "--help", "help"):
         from jobkeep.cli.listing import overview
 
         print(overview())
         return OK
+    from jobkeep.cli.reading import read
+
     options = Options()
     if head:
-        _parse("", None, head, options)
+        read("", None, head, options)
     name = "version" if command == "--version" else command or "ls"
     module = _module(name)
-    _parse(name, module, rest, options)
+    if hasattr(module, "PARTS"):
+        from jobkeep.cli.parts import part_of
+
+        name, module, rest = part_of(name, module, rest, options)
+    read(name, module, rest, options)
     from jobkeep.cli.context import Context
 
     context = Context(options)
@@ -125,30 +135,3 @@ def _module(name: str) -> ModuleType:
             f"there is no command {name!r}", f"did you mean jobkeep {close}?" if close else "jobkeep --help"
         )
     return __import__(f"jobkeep.cli.commands.{name}", fromlist=["run"])
-
-
-def _parse(name: str, module: ModuleType | None, words: list[str], options: Options) -> None:
-    """Read the options of one command (None: only the common ones) into `options`."""
-    from jobkeep.cli.quick import QuickParser, Unusual
-
-    # Words of `run` belong to its command from the first one on; elsewhere options may stand anywhere.
-    in_order = getattr(module, "IN_ORDER", False)
-    try:
-        quick = QuickParser()
-        _declare(quick, module)
-        quick.parse(words, options, in_order)
-    except Unusual:
-        from jobkeep.cli.parsers import CommandParser
-
-        parser = CommandParser(name, getattr(module, "__doc__", ""), getattr(module, "EXAMPLES", ""))
-        _declare(parser, module)
-        parse = parser.parse_args if in_order else parser.parse_intermixed_args
-        parse(words, namespace=options)
-
-
-def _declare(parser: Any, module: ModuleType | None) -> None:
-    from jobkeep.cli.options import add_globals
-
-    if module is not None:
-        module.add_arguments(parser)
-    add_globals(parser, timeout=not getattr(module, "OWN_TIMEOUT", False))

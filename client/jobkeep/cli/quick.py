@@ -26,6 +26,8 @@ class Argument:
         self.action: str = given.get("action", "store")
         self.nargs: str | None = given.get("nargs")
         self.default: Any = given.get("default", False if self.action == "store_true" else None)
+        self.const: Any = given.get("const", True)
+        self.rivals: list[Argument] = []  # of which only one may be given, this one included
         self._type: Callable[[str], Any] | None = given.get("type")
         self._choices: Sequence[Any] | None = given.get("choices")
 
@@ -49,28 +51,35 @@ class QuickParser:
         self._options: dict[str, Argument] = {}
         self._positional: list[Argument] = []
 
-    def add_argument(self, *names: str, **given: Any) -> None:
+    def add_argument(self, *names: str, **given: Any) -> Argument:
         argument = Argument(names, given)
         if names[0].startswith("-"):
             self._options.update(dict.fromkeys(names, argument))
         else:
             self._positional.append(argument)
+        return argument
 
     def add_argument_group(self, _title: str) -> QuickParser:
         return self
 
-    def add_mutually_exclusive_group(self) -> QuickParser:
-        raise Unusual
+    def add_mutually_exclusive_group(self) -> Rivals:
+        return Rivals(self)
 
     def parse(self, words: Sequence[str], options: Options, in_order: bool) -> None:
         """Fill `options`, all at once, or raise Unusual."""
         found: dict[str, Any] = {}
+        given: list[Argument] = []
         rest: list[str] = []
         queue = list(reversed(words))
         while queue:
             word = queue.pop()
-            if word[:1] == "-" and word != "-" and not (in_order and word == "--"):
-                self._option(word, queue, found)
+            if word == "--" and not in_order:  # all others are no options, whatever they begin with
+                if not self._positional:
+                    raise Unusual
+                rest += reversed(queue)
+                break
+            if word[:1] == "-" and word not in ("-", "--"):
+                self._option(word, queue, found, given)
             elif in_order:
                 rest = [word, *reversed(queue)]
                 break
@@ -83,15 +92,16 @@ class QuickParser:
         for name, value in found.items():
             setattr(options, name, value)
 
-    def _option(self, word: str, queue: list[str], found: dict[str, Any]) -> None:
+    def _option(self, word: str, queue: list[str], found: dict[str, Any], given: list[Argument]) -> None:
         name, equals, value = word.partition("=") if word.startswith("--") else (word, "", "")
         argument = self._options.get(name)
-        if argument is None:
+        if argument is None or any(rival in given for rival in argument.rivals if rival is not argument):
             raise Unusual
-        if argument.action == "store_true":
+        given.append(argument)
+        if argument.action in ("store_true", "store_const"):
             if equals:
                 raise Unusual
-            found[argument.dest] = True
+            found[argument.dest] = argument.const
             return
         if not equals:
             if not queue or queue[-1][:1] == "-":
@@ -110,6 +120,8 @@ class QuickParser:
                 if not words:
                     raise Unusual
                 found[argument.dest] = argument.convert(words.pop(0))
+            elif argument.nargs == "?":
+                found[argument.dest] = argument.convert(words.pop(0)) if words else argument.default
             else:
                 if argument.nargs == "+" and not words:
                     raise Unusual
@@ -117,3 +129,16 @@ class QuickParser:
                 words = []
         if words:
             raise Unusual
+
+
+class Rivals:
+    """Options of which only one may be given."""
+
+    def __init__(self, parser: QuickParser) -> None:
+        self._parser = parser
+        self._arguments: list[Argument] = []
+
+    def add_argument(self, *names: str, **given: Any) -> None:
+        argument = self._parser.add_argument(*names, **given)
+        argument.rivals = self._arguments
+        self._arguments.append(argument)

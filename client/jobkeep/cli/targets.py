@@ -21,9 +21,9 @@ def job_id(text: str) -> str:
     return text
 
 
-def add_ids(parser: argparse.ArgumentParser) -> None:
+def add_ids(parser: argparse.ArgumentParser, *, needed: bool = True) -> None:
     """One or more ids."""
-    parser.add_argument("ids", nargs="+", metavar="ID", help="or the first characters of it")
+    parser.add_argument("ids", nargs="+" if needed else "*", metavar="ID", help="or the first characters of it")
 
 
 def each(context: Context, ids: Sequence[str], act: Callable[[str], None]) -> int:

@@ -16,6 +16,7 @@ class BadValue(ValueError):
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _LONGEST = 366 * 86400.0
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._:@/+-]{0,127}"
+_CREDENTIAL = r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,127}"
 _FUNCTION = r"(?a)[A-Za-z_][\w.]*:[A-Za-z_][\w.]*"
 _NUMBER = r"[0-9]{1,12}(\.[0-9]{1,9})?|\.[0-9]{1,9}"
 _REQUEST = r"[!-~]{1,128}"
@@ -30,6 +31,26 @@ def duration(text: str) -> float:
     if seconds > _LONGEST:
         raise BadValue(f"{text!r} is longer than 366 days")
     return seconds
+
+
+def moment(text: str) -> str:
+    """A point in time as ISO 8601 in UTC. Without an offset it is local; a time of day alone is the next such one."""
+    from datetime import datetime, time, timedelta
+
+    from jobkeep.client.moments import in_utc
+
+    try:
+        if text[2:3] == ":":
+            of_day = time.fromisoformat(text)
+            now = datetime.now(of_day.tzinfo)
+            found = datetime.combine(now, of_day)
+            if found <= now:
+                found += timedelta(days=1)
+        else:
+            found = datetime.fromisoformat(text)
+        return in_utc(found).isoformat().replace("+00:00", "Z")
+    except (ValueError, OverflowError):
+        raise BadValue(f"{text!r} is not a time such as 18:00, 2030-01-31 or 2030-01-31T18:00") from None
 
 
 def limit(text: str) -> float:
@@ -52,6 +73,21 @@ def function(text: str) -> str:
     if not re.fullmatch(_FUNCTION, text) or len(text) > 512:
         raise BadValue(f"{text!r} is not MODULE:FUNCTION, such as crm.tasks:refresh")
     return text
+
+
+def cluster(text: str) -> str:
+    """`dask:NAME`."""
+    if not re.fullmatch(f"dask:{_NAME}", text):
+        raise BadValue(f"{text!r} is not dask:NAME, with the name of a [dask.NAME] of the configuration")
+    return text
+
+
+def ids(text: str) -> list[str]:
+    """Ids of jobs or prefixes of them, with commas between."""
+    found = text.split(",")
+    if not all(re.fullmatch("[0-9a-z]{1,32}", id) for id in found):
+        raise BadValue(f"{text!r} is not the id of a job, nor several with commas between")
+    return found
 
 
 def request_id(text: str) -> str:
@@ -84,6 +120,20 @@ def variable(text: str) -> tuple[str, str]:
     if not equals or not key:
         raise BadValue(f"{text!r} is not NAME=VALUE")
     return key, value
+
+
+def secret(text: str) -> str:
+    """A name without the value, which would be there for all who list processes."""
+    if not text or len(text) > 256 or "=" in text:
+        raise BadValue("takes a name alone, such as --secret TOKEN; the value stands elsewhere")
+    return text
+
+
+def credential(text: str) -> str:
+    """The name of a file that systemd has handed to the daemon."""
+    if not re.fullmatch(_CREDENTIAL, text):
+        raise BadValue(f"{text!r} is not the name of a credential: letters, digits and _.@- only, at most 128")
+    return text
 
 
 def argument(text: str) -> tuple[str, Any]:
@@ -129,6 +179,57 @@ def priority(text: str) -> int:
 def retries(text: str) -> int:
     """0 to 1000."""
     return _integer(text, 0, 1000)
+
+
+def nice(text: str) -> int:
+    """-20 to 19."""
+    return _integer(text, -20, 19)
+
+
+def memory(text: str) -> int:
+    """`512M`, `1.5G`: at least 1M."""
+    from jobkeep.protocol.sizes import to_bytes
+
+    try:
+        size = to_bytes(text)
+    except ValueError as error:
+        raise BadValue(str(error)) from None
+    if size < 1 << 20:
+        raise BadValue(f"{text!r} is less than 1M, with which nothing can start; write it like 512M or 1.5G")
+    return size
+
+
+def cpu(text: str) -> float:
+    """How many CPUs: `2`, `0.5`."""
+    if not re.fullmatch(_NUMBER, text) or not 0.01 <= float(text) <= 65536:
+        raise BadValue(f"{text!r} is not a number of CPUs, such as 2, or 0.5 for half of one")
+    return float(text)
+
+
+def nofile(text: str) -> int:
+    """16 and above."""
+    return _integer(text, 16, 1 << 30)
+
+
+def json_text(text: str) -> str:
+    """Any JSON value that other programs can read, too; as it was written."""
+    try:
+        import json
+
+        json.dumps(decode(text), allow_nan=False)
+    except ValueError as error:
+        raise BadValue(f"{text!r} is not JSON ({error}); a string has quotes of its own, as in '\"text\"'") from None
+    return text
+
+
+def queue_limit(text: str) -> int:
+    """1 to 10000; 0 stands for `default`."""
+    return 0 if text == "default" else _integer(text, 1, 10_000)
+
+
+def port(text: str) -> int:
+    """0 to 65535."""
+    return _integer(text, 0, 65_535)
 
 
 def positive(text: str) -> int:

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 JOBS = "org.jobkeep.Jobs."
+LOCKS = "org.jobkeep.Locks."
+QUEUES = "org.jobkeep.Queues."
+SCHEDULES = "org.jobkeep.Schedules."
+RUN = "org.jobkeep.Run."
+SESSIONS = "org.jobkeep.Sessions."
 ADMIN = "org.jobkeep.Admin."
+PROCESSES = "org.jobkeep.Processes."
 CALL_PATIENCE = 10.0  # seconds that a restart of the daemon may take before a command gives up
 FOLLOW_PATIENCE = 30.0  # and one that stays with a job
 PASSING = ("ShuttingDown", "StorageFailed", "SlowReader")  # faults after which another connection goes on
@@ -25,7 +31,11 @@ FIRST_PAUSE = 0.05
 
 
 class Unanswered(ConnectionLost):
-    """A daemon is there but stays silent: no use in asking again."""
+    """A daemon is there but stays silent: no use in asking again, nor in starting one."""
+
+    def __init__(self, socket: str, limit: float) -> None:
+        hint = "jobkeep doctor says what it does; jobkeep emergency ends one that hangs"
+        super().__init__(socket, f"no answer within {limit:g} s", hint)
 
 
 class Wire:
@@ -47,15 +57,19 @@ class Wire:
             message = self._connection.call(method, encode(parameters))
         except ConnectionLost:
             if time.monotonic() - began >= limit:
-                raise Unanswered(self.path, f"no answer within {limit:g} s") from None
+                raise Unanswered(self.path, limit) from None
             raise
         reply = _parameters(message)
         self.heard = time.monotonic()
         return reply
 
-    def stream(self, method: str, **parameters: Any) -> Iterator[dict[str, Any]]:
-        """A request with a stream of answers, however long they take."""
-        for message in self._connection.stream(method, encode(parameters)):
+    def stream(self, method: str, idle: float | None = None, **parameters: Any) -> Iterator[dict[str, Any]]:
+        """A request with a stream of answers, however long they take.
+
+        With `idle` an empty one comes when nothing else did for so many seconds: a connection that holds counts as
+        heard of.
+        """
+        for message in self._connection.stream(method, encode(parameters), idle):
             reply = _parameters(message)
             self.heard = time.monotonic()
             yield reply
@@ -153,4 +167,4 @@ class Link:
             return self.connect().call(method, **parameters)
         except ConnectionLost as lost:
             self.close()
-            raise Failure(f"{lost}: {again}", UNREACHABLE) from None
+            raise Failure(f"{lost}: {again}", UNREACHABLE, lost.hint) from None

@@ -1,1 +1,1 @@
-"""A real batch that is killed twice and loses nothing: `python -m jobkeep.demo`."""
+"""`jobkeep demo`: a real batch that is killed twice and loses nothing, and jobs that do not want to end."""

@@ -1,4 +1,4 @@
-"""`python -m jobkeep.demo [--keep]`."""
+"""`python -m jobkeep.demo [--terminate] [--keep]`."""
 
 import sys
 

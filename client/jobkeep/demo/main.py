@@ -8,12 +8,14 @@ import shutil
 import sys
 import sysconfig
 import tempfile
+import time
 from pathlib import Path
 
 from jobkeep.demo.claims import Claim, check
 from jobkeep.demo.plain import PlainPass
 from jobkeep.demo.screen import Screen
 from jobkeep.demo.story import Story
+from jobkeep.demo.termination import GRACE_S, Termination
 from jobkeep.testing import PrivateDaemon
 
 EVERY = 10  # items between two checkpoints
@@ -32,13 +34,14 @@ and end it with
 def main(argv: list[str] | None = None) -> int:
     """Run the demo; 0 when every claim holds."""
     parser = argparse.ArgumentParser(prog="jobkeep demo", description="A real batch, killed twice, that loses nothing.")
+    parser.add_argument("--terminate", action="store_true", help="instead: how jobs end that do not want to")
     parser.add_argument("--keep", action="store_true", help="leave the daemon running, for looking around")
     options = parser.parse_args(argv)
     home = Path(tempfile.mkdtemp(prefix="jobkeep-demo-"))
     daemon = PrivateDaemon(home)
     screen = Screen()
     try:
-        claims = run(daemon, screen)
+        claims = terminate(daemon, screen) if options.terminate else run(daemon, screen)
         report(screen, claims)
         if options.keep:
             suggest(screen, daemon)
@@ -60,6 +63,17 @@ def run(daemon: PrivateDaemon, screen: Screen) -> list[Claim]:
         ending = Story(daemon, screen, root, EVERY).tell()
         screen.say("Waiting for the plain pass over the same files, to compare …")
         return check(ending, plain.tallies(), EVERY)
+
+
+def terminate(daemon: PrivateDaemon, screen: Screen) -> list[Claim]:
+    """Cancel jobs of all kinds, and look whether anything is left of them."""
+    screen.say(f"A private daemon works in {daemon.home}. A job that is cancelled is asked; after its grace, here")
+    screen.say(f"{GRACE_S:g} s, it gets SIGTERM, and then SIGKILL with all that it has started.")
+    began = time.monotonic()
+    claims = Termination(daemon, screen).tell()
+    screen.say()
+    screen.say(f"That took {time.monotonic() - began:.0f} s.")
+    return claims
 
 
 def report(screen: Screen, claims: list[Claim]) -> None:

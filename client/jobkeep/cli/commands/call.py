@@ -40,12 +40,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--args", default="{}", metavar="JSON", help="an object, or @FILE or - (stdin) with one; KEY=VALUE wins"
     )
     parser.add_argument("--python", metavar="EXE", help="the interpreter that has the function's packages")
+    parser.add_argument(
+        "--on", type=values.cluster, metavar="dask:NAME", help="the cluster where it runs; default: here"
+    )
     add_options(parser)
 
 
 def run(context: Context, arguments: Options) -> int:
-    made = spec(arguments)
     given = {**_object(arguments.args), **dict(arguments.arguments)}
+    made = spec(arguments, given)
+    if arguments.on:
+        made["on"] = arguments.on
     if given:
         made["arguments"] = given
     return finish(

@@ -21,7 +21,8 @@ examples:
   jobkeep logs -n 20 --stderr k3x9
 
 With --json: the chunks as they come, one object per line; "data" is base64, since output may be any bytes.
-Output is kept, and has no limit of size yet.
+Where [logs] in the daemon's configuration limits its size, older output may be gone; stderr then says how
+much. In JSON such a gap is a chunk with "dropped": so many bytes before its "offset" are not there any more.
 """
 
 

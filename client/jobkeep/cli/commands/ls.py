@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from jobkeep.cli import values
-from jobkeep.cli.failures import OK, RemoteFault, UsageError
+from jobkeep.cli.failures import OK, RemoteFault
+from jobkeep.cli.filters import add_filters, conditions, wanted
 from jobkeep.cli.render.jobs import rows
-from jobkeep.cli.render.style import STATES
 from jobkeep.cli.wire import ADMIN, JOBS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
     from typing import Any
 
     from jobkeep.cli.context import Context
@@ -23,13 +21,7 @@ LIVE_SHOWN, ENDED_SHOWN, SHOWN, PAGE = 200, 20, 100, 500
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--state", action="append", metavar="S", help=f"one of {', '.join(STATES)}; may be repeated or a,b"
-    )
-    parser.add_argument("--queue", type=values.name, metavar="Q", help="only of this queue")
-    parser.add_argument("--label", action="append", type=values.label, default=[], metavar="K=V", help="all must match")
-    parser.add_argument("--since", type=values.duration, metavar="DUR", help="created or ended within: 90s 15m 3.5h 2d")
-    parser.add_argument("--limit", type=values.positive, metavar="N", help="at most so many")
+    add_filters(parser)
     parser.add_argument("--all", action="store_true", help="no limit")
 
 
@@ -55,12 +47,8 @@ def run(context: Context, arguments: Options) -> int:
 
 def select(context: Context, arguments: Options) -> tuple[list[dict[str, Any]], str]:
     """The jobs to show; and "ended" or "more" if the default limit keeps some that ended, or others, out."""
-    where = {
-        "queue": arguments.queue,
-        "label": dict(arguments.label) or None,
-        "since_s": arguments.since,
-    }
-    states = wanted(arguments.state or ())
+    where = conditions(arguments)
+    states = wanted("ls", arguments.state or ())
     if states or arguments.since is not None or arguments.all or arguments.limit:
         limit = arguments.limit or (None if arguments.all else SHOWN)
         jobs, more = _pages(context, limit, state=states or None, **where)
@@ -78,15 +66,6 @@ def _tell_queues(context: Context, queue: str) -> None:
         return  # it is only for the note
     if queue not in known:
         context.note(f"there is no queue {queue}; there are: {', '.join(known)}")
-
-
-def wanted(given: Sequence[str]) -> list[str]:
-    """The states named by --state."""
-    states = [state.strip() for word in given for state in word.split(",")]
-    for state in states:
-        if state not in STATES:
-            raise UsageError(f"ls: there is no state {state!r}", "states: " + ", ".join(STATES))
-    return list(dict.fromkeys(states))
 
 
 def _pages(context: Context, limit: int | None, **where: Any) -> tuple[list[dict[str, Any]], bool]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from jobkeep.cli.failures import OK
-from jobkeep.cli.render.job import show
+from jobkeep.cli.failures import OK, RemoteFault
+from jobkeep.cli.results import with_result
 from jobkeep.cli.targets import job_id
 from jobkeep.cli.wire import JOBS
 
@@ -22,12 +22,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(context: Context, arguments: Options) -> int:
-    job = context.link.call(JOBS + "Get", id=job_id(arguments.id))["job"]
+    id = job_id(arguments.id)
+    try:
+        job = context.link.call(JOBS + "Get", id=id, output=True)["job"]
+    except RemoteFault as fault:
+        if fault.name != "InvalidParameter":
+            raise
+        job = context.link.call(JOBS + "Get", id=id)["job"]  # an older daemon does not know of output
+    if not arguments.quiet:
+        job = with_result(context, job)
     if arguments.json:
         context.print_json(job)
     elif arguments.quiet:
         context.print(job["id"])
     else:
+        from jobkeep.cli.render.job import show  # whoever only completes its options does without
+
         items = []
         if (job.get("progress") or {}).get("failed_items"):
             items = context.link.call(JOBS + "FailedItems", id=job["id"], limit=ITEMS)["items"]

@@ -1,4 +1,4 @@
-"""Wait until jobs have ended. Exit code 0: all succeeded; 1: one did not; 124: the time is over."""
+"""Wait until jobs have ended. Exit code 0: all succeeded; 1: one did not; 124: the time is over, and all are shown."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import time
 
 from jobkeep.cli import values
 from jobkeep.cli.failures import FAILED, OK, TIMED_OUT
+from jobkeep.cli.follow import ENDED
 from jobkeep.cli.render.job import sentence
+from jobkeep.cli.results import with_result
 from jobkeep.cli.targets import add_ids, job_id
 from jobkeep.cli.wire import FOLLOW_PATIENCE, JOBS
 
@@ -29,19 +31,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(context: Context, arguments: Options) -> int:
-    reply = wait(context, [job_id(id) for id in arguments.ids], arguments.any, arguments.timeout)
-    for job in reply["jobs"]:
+    ids = [job_id(id) for id in arguments.ids]
+    reply = wait(context, ids, arguments.any, arguments.timeout)
+    jobs, over = reply["jobs"], reply["timed_out"]
+    if over and not arguments.quiet:
+        jobs = _as_they_are(context, ids, jobs)
+    for job in jobs:
         if arguments.json:
-            context.print_json(job)
+            context.print_json(with_result(context, job))
         elif arguments.quiet:
             context.print(job["id"])
         else:
             context.print(f"{context.id(job['id'])}  {sentence(job, context.style)}")
-    if reply["timed_out"]:
-        asked = len(set(arguments.ids))
-        context.note(f"time is over; {asked - len(reply['jobs'])} of {asked} jobs have not ended")
+    if over:
+        left = sum(job["state"] not in ENDED for job in jobs)
+        context.note(f"time is over; {left} of {len(jobs)} jobs have not ended")
         return TIMED_OUT
-    return OK if all(job["state"] == "succeeded" for job in reply["jobs"]) else FAILED
+    return OK if all(job["state"] == "succeeded" for job in jobs) else FAILED
+
+
+def _as_they_are(context: Context, ids: list[str], ended: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """All jobs that were asked for, also those that have not ended; each once, in the order of the ids."""
+    found: dict[str, dict[str, Any]] = {}
+    for id in ids:
+        known = next((job for job in ended if job["id"].startswith(id)), None)
+        job = known or context.link.call(JOBS + "Get", id=id)["job"]
+        found[job["id"]] = job
+    return list(found.values())
 
 
 def wait(context: Context, ids: list[str], any: bool, timeout: float | None) -> dict[str, Any]:

@@ -33,13 +33,25 @@ def data(kind: str, given: dict[str, Any], style: Style) -> str:
     """What an entry says beside its kind. What only the daemon understands is left to --json."""
     given = {key: value for key, value in given.items() if key not in HIDDEN}
     words = []
+    if kind == "signalled" and "pid" in given:
+        words.append(_signal(given))
     if kind == "ended" and "outcome" in given:
         words.append(_end(given.pop("outcome"), given.pop("status", None), given.pop("reason", None)))
     words += [_fact(key, value, style) for key, value in given.items()]
     return escape(" ".join(words))
 
 
-HIDDEN = ("seat",)
+HIDDEN = ("seat", "boot_id")
+_SCOPES = {"group": "the group of ", "tree": "all that is beneath ", "process": ""}
+
+
+def _signal(given: dict[str, Any]) -> str:
+    """`SIGTERM to the group of process 4711 (start 7, inode 9, sh): the job was cancelled; by record, slot`."""
+    scope = _SCOPES.get(given.pop("scope", ""), "")
+    who = [f"start {given.pop('start_ticks', '?')}", f"inode {given.pop('pidfd_inode', '?')}", given.pop("command", "")]
+    target = f"{scope}process {given.pop('pid')} ({', '.join(filter(None, who))})"
+    evidence = ", ".join(given.pop("evidence", None) or ("nothing",))
+    return f"{given.pop('signal', '?')} to {target}: {given.pop('reason', '')}; by {evidence}"
 
 
 def _end(outcome: str, status: int | None, reason: str | None) -> str:

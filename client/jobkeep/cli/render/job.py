@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from jobkeep.cli.render.outcome import cause, error_line
+from jobkeep.cli.render.outcome import cause, error_line, told_after
 from jobkeep.cli.render.progress import full, tallies
 from jobkeep.cli.render.style import BOLD, DIM, RED, Style, state_colour, state_word
 from jobkeep.cli.render.table import fields, table
-from jobkeep.cli.render.text import escape
+from jobkeep.cli.render.text import clip, escape, json_text
 from jobkeep.cli.render.times import span, when
 
 TYPE_CHECKING = False
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 ENDED = ("succeeded", "failed", "cancelled")
 TRACEBACK_LINES = 20
+RESULT_WIDTH = 1000  # --json has all of it
 
 
 def sentence(job: Job, style: Style) -> str:
@@ -25,8 +26,12 @@ def sentence(job: Job, style: Style) -> str:
     text = state_word(state) + _since(job, state, style)
     if state in ("failed", "cancelled") or (state in ("queued", "scheduled") and job.get("outcome")):
         why = cause(job.get("outcome"), job["kind"])
-        text += f": {why}" if why else ""
-    if health == "late":
+        text += f": {told_after(state, why)}" if why else ""
+    if job.get("held"):
+        text += f", ! held: {escape(job['held'])}"
+    if health != "ok" and job.get("health_reason"):
+        text += f", ! {escape(health)}: {escape(job['health_reason'])}"
+    elif health == "late":
         text += ", ! late: no heartbeat" + _for(job.get("heartbeat_age_s"))
     elif health == "stalled":
         text += ", ! stalled: no progress" + _for(job.get("stuck_for_s"))
@@ -45,7 +50,8 @@ def _since(job: Job, state: str, style: Style) -> str:
     if state in ("running", "cancelling"):
         return _for(job.get("elapsed_s")) + (f" (run {job['attempt']})" if job.get("attempt", 0) > 1 else "")
     if job.get("due_at"):
-        return ", due " + when(job["due_at"], style.now, style.tty)
+        word = "next retry" if job.get("attempt") else "due"
+        return f", {word} " + when(job["due_at"], style.now, style.tty)
     return ", submitted" + _moment(job.get("created_at"), style)
 
 
@@ -57,6 +63,11 @@ def _moment(iso: str | None, style: Style) -> str:
 
 def show(job: Job, failed: list[dict[str, Any]], style: Style) -> list[str]:
     """All lines of `jobkeep show`. `failed`: the first failed items."""
+    return [*body(job, failed, style), *_actions(job, style)]
+
+
+def body(job: Job, failed: list[dict[str, Any]], style: Style) -> list[str]:
+    """The same without what can be typed next."""
     title = style.paint(escape(job["name"]), BOLD) + "  " + style.paint(style.id(job["id"]), DIM)
     return [
         title,
@@ -66,7 +77,6 @@ def show(job: Job, failed: list[dict[str, Any]], style: Style) -> list[str]:
         *_runs(job, style),
         *_traceback(job, style),
         *_failed_items(job, failed, style),
-        *_actions(job, style),
     ]
 
 
@@ -84,13 +94,42 @@ def _facts(job: Job, style: Style) -> list[tuple[str, str]]:
         ("labels", ", ".join(f"{escape(key)}={escape(value)}" for key, value in (job.get("labels") or {}).items())),
         ("key", escape(job.get("key") or "")),
         ("lock", escape(job.get("lock") or "")),
+        ("after", _after(spec, style)),
         ("policy", _policy(spec)),
+        ("limits", _limits(spec)),
+        ("credentials", escape(", ".join(spec.get("credentials") or []))),
+        ("secrets", escape(", ".join(spec.get("secrets") or []))),
         ("created", when(job["created_at"], style.now, style.tty)),
         ("started", when(job["started_at"], style.now, style.tty) if job.get("started_at") else ""),
         ("ended", when(job["ended_at"], style.now, style.tty) if job.get("ended_at") else ""),
         ("heartbeat", f"{span(job['heartbeat_age_s'])} ago" if job.get("heartbeat_age_s") is not None else ""),
         ("checkpoint", _checkpoint(checkpoint, style) if checkpoint else ""),
+        ("steps", f"{job['steps']} done, not run again" if job.get("steps") else ""),
+        ("result", clip(json_text(job["result"], None), RESULT_WIDTH) if "result" in job else ""),
+        ("output", _output(job.get("output") or [])),
     ]
+
+
+def _output(sizes: list[dict[str, Any]]) -> str:
+    """`12 MiB of stdout, the first 8 MiB dropped by rotation; 48 bytes of stderr`."""
+    if not sizes:
+        return ""
+    from jobkeep.protocol.sizes import in_words
+
+    parts = []
+    for size in sizes:
+        gone = f", the first {in_words(size['first'])} dropped by rotation" if size.get("first") else ""
+        parts.append(f"{in_words(size['bytes'])} of {escape(size['stream'])}{gone}")
+    return "; ".join(parts)
+
+
+def _after(spec: dict[str, Any], style: Style) -> str:
+    """Whom it waits for, or did."""
+    ids = [style.id(id) for id in spec.get("after") or []]
+    shown = [*ids[:5], *([f"{len(ids) - 5} more"] if len(ids) > 5 else [])]
+    labels = [f"all with {escape(key)}={escape(value)}" for key, value in (spec.get("after_label") or {}).items()]
+    how = ", however they end" if spec.get("after_any_end") else ""
+    return ", ".join([*shown, *labels]) + how
 
 
 def _checkpoint(checkpoint: dict[str, Any], style: Style) -> str:
@@ -111,10 +150,31 @@ def _policy(spec: dict[str, Any]) -> str:
     parts = []
     if spec.get("timeout_s") is not None:
         parts.append(f"at most {span(spec['timeout_s'])} a run")
+    if spec.get("queue_timeout_s") is not None:
+        parts.append(f"at most {span(spec['queue_timeout_s'])} in the queue")
+    if spec.get("stall_after_s"):
+        policy = escape(spec.get("on_stall") or "")
+        parts.append(f"stalled after {span(spec['stall_after_s'])}" + (f": {policy}" if policy else ""))
     if spec.get("retries"):
         parts.append("1 retry" if spec["retries"] == 1 else f"{spec['retries']} retries")
     if spec.get("on_lost"):
         parts.append(f"when lost: {escape(spec['on_lost'])}")
+    return ", ".join(parts)
+
+
+def _limits(spec: dict[str, Any]) -> str:
+    """What a run may take."""
+    parts = []
+    if spec.get("memory_bytes") is not None:
+        from jobkeep.protocol.sizes import in_words
+
+        parts.append(f"{in_words(spec['memory_bytes'])} of memory")
+    if spec.get("cpu") is not None:
+        parts.append(f"{spec['cpu']:g} CPU" + ("" if spec["cpu"] == 1 else "s"))
+    if spec.get("nofile") is not None:
+        parts.append(f"{spec['nofile']} open files")
+    if spec.get("nice") is not None:
+        parts.append(f"niceness {spec['nice']}")
     return ", ".join(parts)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from jobkeep import wording
 from jobkeep.cli.render.text import escape
-from jobkeep.cli.render.times import span
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,9 +43,14 @@ def full(progress: dict[str, Any], elapsed: float | None, running: bool, tty: bo
         if tty:
             parts.insert(0, bar(done, total, 24))
         parts.append(f"{min(done / total, 1.0):.0%}")
-        if running and elapsed and 0 < done < total:
-            parts.append(f"about {span(elapsed * (total - done) / done)} left")
+        if remaining := left(progress, elapsed, running):
+            parts.append(f"about {remaining} left")
     return "  ".join(part for part in parts if part)
+
+
+def left(progress: dict[str, Any], elapsed: float | None, running: bool) -> str:
+    """How long it will take at this pace: `12 min`. Empty when there is no telling."""
+    return wording.left(progress.get("done") or 0, progress.get("total"), elapsed) if running else ""
 
 
 def tallies(progress: dict[str, Any]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from jobkeep.cli.render.text import escape
 
 BOLD, DIM, RED, GREEN, YELLOW, BLUE, CYAN, GREY = "1", "2", "31", "32", "33", "34", "36", "90"
@@ -19,9 +21,12 @@ OUTCOMES = {**STATES, "interrupted": ("⊘", YELLOW), "lost": ("?", RED)}
 
 
 class Style:
-    """Where text goes: a terminal or not, with colours or not, how wide (None: any), and when (epoch seconds)."""
+    """Where text goes: a terminal or not, with colours or not, how wide (None: any), and when (epoch seconds).
 
-    __slots__ = ("colour", "now", "tty", "whole_ids", "width")
+    `now` None is the moment at which it is first asked for: an answer may be younger than the question.
+    """
+
+    __slots__ = ("_now", "colour", "tty", "whole_ids", "width")
 
     def __init__(
         self,
@@ -30,13 +35,23 @@ class Style:
         colour: bool = False,
         width: int | None = None,
         whole_ids: bool = False,
-        now: float = 0.0,
+        now: float | None = 0.0,
     ) -> None:
         self.tty = tty
         self.colour = colour
         self.width = width
         self.whole_ids = whole_ids
-        self.now = now
+        self._now = now
+
+    @property
+    def now(self) -> float:
+        if self._now is None:
+            self._now = time.time()
+        return self._now
+
+    @now.setter
+    def now(self, now: float) -> None:
+        self._now = now
 
     def paint(self, text: str, colour: str | None) -> str:
         """`text` in `colour`, if there are colours."""

@@ -16,11 +16,14 @@ GAP = 2
 def table(
     titles: Sequence[str], rows: Sequence[Sequence[Cell]], style: Style, flexible: int = 0, spare: Sequence[int] = ()
 ) -> list[str]:
-    """Lines of a table. Too wide: `spare` columns go, first one first, then column `flexible` shrinks."""
+    """Lines of a table. Too wide: empty columns go, then `spare` ones, first one first, then `flexible` shrinks."""
     kept = list(range(len(titles)))
     widths = [max([width(title), *(width(row[i][0]) for row in rows)]) for i, title in enumerate(titles)]
     if style.width is not None:
-        for column in spare:
+        for column in [i for i in kept if i != flexible and rows and not any(row[i][0] for row in rows)]:
+            if _total([widths[i] for i in kept]) > style.width:
+                kept.remove(column)
+        for column in [i for i in spare if i in kept]:
             # The flexible column may shrink to 12 before another one has to go.
             least = _total([min(widths[i], 12) if i == flexible else widths[i] for i in kept])
             if least > style.width:

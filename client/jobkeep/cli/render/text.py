@@ -2,26 +2,11 @@
 
 from __future__ import annotations
 
+from jobkeep.wording import escape as escape
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
-
-
-def escape(text: str) -> str:
-    """Nothing that moves the cursor, changes the terminal or reorders a line gets through."""
-    if text.isprintable():
-        return text
-    return "".join(character if character.isprintable() else _escaped(character) for character in text)
-
-
-def _escaped(character: str) -> str:
-    named = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(character)
-    if named:
-        return named
-    code = ord(character)
-    if code < 0x100:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def json_text(value: Any, encoding: str | None) -> str:
@@ -72,3 +57,18 @@ def clip(text: str, columns: int) -> str:
 def pad(text: str, columns: int) -> str:
     """At least `columns` wide."""
     return text + " " * (columns - width(text))
+
+
+def wrapped(text: str, columns: int | None, indent: int = 0) -> list[str]:
+    """Lines of whole words, those behind the first indented; None: one line. A word that is too long is left so."""
+    if columns is None or width(text) <= columns:
+        return [text]
+    line, *words = text.split(" ")
+    lines = []
+    for word in words:
+        if line.strip() and width(line) + 1 + width(word) > columns:
+            lines.append(line)
+            line = " " * indent + word
+        else:
+            line += f" {word}"
+    return [*lines, line]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from jobkeep.wording import span as span
+
 
 def epoch(iso: str) -> float:
     """Seconds since 1970 of an ISO-8601 time in UTC (`2026-01-02T03:04:05.678Z`)."""
@@ -11,22 +13,6 @@ def epoch(iso: str) -> float:
     days += (153 * ((month + 9) % 12) + 2) // 5 + day - 719469
     seconds = float(iso[17:].partition("+")[0].rstrip("Z") or 0)
     return days * 86400 + int(iso[11:13]) * 3600 + int(iso[14:16]) * 60 + seconds
-
-
-def span(seconds: float) -> str:
-    """`45 s`, `12 min`, `3.5 h`, `2 d`: two digits are enough for people."""
-    seconds = max(seconds, 0.0)
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    if seconds < 59.5:
-        return f"{seconds:.0f} s"
-    if seconds < 3570:
-        return f"{seconds / 60:.0f} min"
-    if seconds < 35820:
-        return f"{seconds / 3600:.1f} h"
-    if seconds < 84600:
-        return f"{seconds / 3600:.0f} h"
-    return f"{seconds / 86400:.1f} d" if seconds < 9.95 * 86400 else f"{seconds / 86400:.0f} d"
 
 
 def ago(iso: str, now: float) -> str:

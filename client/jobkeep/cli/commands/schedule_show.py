@@ -1,0 +1,21 @@
+"""Tell all about one schedule."""
+
+from __future__ import annotations
+
+from jobkeep.cli.named import add_name
+from jobkeep.cli.scheduling import control
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
+    from jobkeep.cli.context import Context
+    from jobkeep.cli.options import Options
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_name(parser, "schedule")
+
+
+def run(context: Context, arguments: Options) -> int:
+    return control(context, arguments, "Show")
