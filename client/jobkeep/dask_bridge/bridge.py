@@ -1,0 +1,192 @@
+"""Carries a run: finds its task on the cluster, or submits it, and sees it to its end through what may happen there."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import signal
+from contextlib import suppress
+from typing import Any, Final
+
+from jobkeep.dask_bridge.cluster import (
+    CLOSE_S,
+    PROBE_AGAIN_S,
+    SchedulerLost,
+    Unreachable,
+    connected,
+    forget,
+    is_gone,
+    lost_with_its_connections,
+    restart,
+)
+from jobkeep.dask_bridge.conversation import Conversation
+from jobkeep.dask_bridge.messages import (
+    PROTOCOL,
+    Fence,
+    Go,
+    Parcel,
+    Stop,
+    Terms,
+    encode,
+    is_task_of,
+    number_of,
+    task_name,
+)
+from jobkeep.dask_bridge.outcome import Lost
+from jobkeep.dask_bridge.remote import carry_out
+from jobkeep.dask_bridge.settings import Cluster
+from jobkeep.dask_bridge.topics import said_down
+from jobkeep.protocol.jobs import ErrorInfo
+from jobkeep.protocol.worker import LOST
+from jobkeep.sdk.port import LEASE_LOST
+from jobkeep.worker.active import ActiveRun
+from jobkeep.worker.doorbell import Doorbell
+from jobkeep.worker.ending import Ending, raised, stopped
+
+BEAT_S: Final = 2.0
+FENCED_S: Final = 2.0
+ATTENTION_S: Final = 2.0
+AGAIN_S: Final = 0.5  # before a scheduler that is gone is looked for again
+
+
+def terms(cluster: Cluster) -> Terms:
+    lease = cluster.lost_after
+    return Terms(lease_s=lease, beat_s=min(BEAT_S, lease / 4), attention_s=ATTENTION_S, fenced_s=min(FENCED_S, lease))
+
+
+class Bridge:
+    """Of one run."""
+
+    def __init__(self, cluster: Cluster, run: ActiveRun, doorbell: Doorbell) -> None:
+        self._cluster = cluster
+        self._run = run
+        self._terms = terms(cluster)
+        self._talk = Conversation(run, run.relay(doorbell), self._terms, doorbell)
+        self._name: str | None = None  # of the task, once it is published
+        self._forced = asyncio.Event()
+
+    async def carry(self) -> Ending:
+        """How the run has ended."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._forced.set)
+        try:
+            return await self._carry()
+        finally:
+            loop.remove_signal_handler(signal.SIGTERM)
+
+    async def _carry(self) -> Ending:
+        while True:
+            try:
+                async with connected(self._cluster) as client:
+                    with lost_with_its_connections(client):
+                        ending = await self._with(client)
+                    if ending is not None:
+                        return ending
+            except (Unreachable, SchedulerLost) as error:
+                if self._name is None and isinstance(error, Unreachable):
+                    return Ending("failed", error=ErrorInfo("ClusterUnreachable", str(error)))
+                if (stop := self._run.stop_reason) is not None and self._forced.is_set():
+                    return stopped(stop)
+                if self._talk.lease_is_over:
+                    why = f"the scheduler of {self._cluster.place} has been away for {self._cluster.lost_after:g} s"
+                    return lost(why)
+                self._talk.say_of_scheduler(f"the scheduler of dask:{self._cluster.name} is away")
+                await asyncio.sleep(AGAIN_S)
+
+    async def _with(self, client: Any) -> Ending | None:
+        """None: the task has ended without having begun, and is submitted again."""
+        found = await self._find(client)
+        if isinstance(found, Ending):
+            return found
+        name, future = found
+        try:
+            ending = await self._talk.hold(client, name, future, self._forced)
+        except Lost as error:
+            ending = await self._lost(client, str(error))
+        if self._run.fenced or (ending is not None and self._run.stop_reason is not None and self._forced.is_set()):
+            await self._end(client, name)
+        await self._drop(client, name, future)
+        if ending is None:
+            self._name = None
+        return ending
+
+    async def _find(self, client: Any) -> tuple[str, Any] | Ending:
+        """The task: the one there is, of this run or of one whose bridge has died; else a new one."""
+        published = [name for name in await client.list_datasets() if is_task_of(name, self._run.order.job)]
+        if self._name is not None:
+            if self._name in published:
+                return self._name, await client.get_dataset(self._name)
+            await self._talk.until_lease_is_over()
+            why = f"the scheduler of {self._cluster.place} was started anew, and knows nothing of the task"
+            return lost(why)
+        for name in sorted(published, key=number_of, reverse=True):
+            if self._name is None and not await self._is_to_end(client, name):
+                self._name = name
+            else:
+                await self._drop(client, name, await self._end(client, name))
+        if self._name is not None:
+            return self._name, await client.get_dataset(self._name)
+        return await self._submit(client)
+
+    async def _submit(self, client: Any) -> tuple[str, Any]:
+        order = self._run.order
+        name = task_name(order.job, order.number)
+        parcel = encode(Parcel(PROTOCOL, name, order, self._terms))
+        future = client.submit(carry_out, parcel, key=f"{name}-{secrets.token_hex(4)}", pure=False, retries=0)
+        await client.publish_dataset(future, name=name)  # only then it may begin: the conversation lets it
+        self._name = name
+        return name, future
+
+    async def _is_to_end(self, client: Any, name: str) -> bool:
+        """Somebody has stopped that task, or it was never allowed to begin."""
+        said = [message.said for message in await said_down(client, name)]
+        return not any(isinstance(each, Go) for each in said) or any(isinstance(each, Stop | Fence) for each in said)
+
+    async def _end(self, client: Any, name: str) -> Any:
+        """See to it that nothing of a task goes on; its future, if it has one."""
+        await self._talk.fence(client, name)
+        future = await client.get_dataset(name, default=None)
+        if future is not None and not future.done():
+            where = self._talk.worker or await self._worker_of(client, future)
+            await restart(client, where, self._terms.fenced_s * 2)
+            await client.cancel([future])
+        return future
+
+    async def _drop(self, client: Any, name: str, future: Any) -> None:
+        """Let the cluster forget a task, but for the word that a start of it which is yet to come may not begin."""
+        may_come = future is not None and not future.done()
+        if future is not None:
+            future.release()
+        await forget(client, name)
+        if may_come:
+            with suppress(Exception):  # it would wait for its lease to end
+                async with asyncio.timeout(CLOSE_S):
+                    await self._talk.fence(client, name)
+
+    async def _worker_of(self, client: Any, future: Any) -> str | None:
+        processing = await client.processing()
+        return next((worker for worker, keys in processing.items() if future.key in keys), None)
+
+    async def _lost(self, client: Any, why: str) -> Ending:
+        """Once it is certain that nothing of it goes on: its process has ended, or its lease."""
+        worker = self._talk.worker
+        while worker is not None and not self._talk.lease_is_over and not await is_gone(worker):  # noqa: ASYNC110
+            await asyncio.sleep(PROBE_AGAIN_S)
+        await restart(client, None if worker is None or await is_gone(worker) else worker, self._terms.fenced_s)
+        return lost(why)
+
+
+async def carry(cluster: Cluster, run: ActiveRun, doorbell: Doorbell) -> Ending:
+    """See a run to its end on the cluster. Raises nothing: whatever goes wrong is how the run ends."""
+    try:
+        ending = await Bridge(cluster, run, doorbell).carry()
+    except Exception as error:  # noqa: BLE001 - of Dask, which raises whatever it likes
+        return raised(error, run.stop_reason)
+    if run.stop_reason not in (None, LEASE_LOST) and (ending.reason or "").startswith(LOST):
+        return stopped(run.stop_reason or "cancelled")
+    return ending
+
+
+def lost(why: str) -> Ending:
+    """The daemon decides by the job's policy what becomes of it."""
+    return Ending("failed", reason=LOST + why)

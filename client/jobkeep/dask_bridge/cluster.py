@@ -1,0 +1,149 @@
+"""The bridge's connection to a Dask scheduler."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from importlib.metadata import version
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import anyio
+import msgspec
+from distributed import Client
+from distributed.security import Security
+from msgspec import Struct
+
+from jobkeep.dask_bridge.messages import downward, upward
+from jobkeep.dask_bridge.settings import Cluster
+
+PROBE_S: Final = 1.0
+PROBE_AGAIN_S: Final = 0.1  # a process on another host tells nobody that it has ended
+NANNY_S: Final = 60.0
+CLOSE_S: Final = 2.0
+FILE_AGAIN_S: Final = 0.1
+
+
+class _SchedulerFile(Struct):
+    """What `dask scheduler --scheduler-file` writes; of that."""
+
+    address: str
+
+
+class Unreachable(Exception):
+    """Nobody answers there as a scheduler does."""
+
+
+class SchedulerLost(Exception):
+    """It was there, and is not any more."""
+
+
+@asynccontextmanager
+async def connected(cluster: Cluster) -> AsyncIterator[Client]:
+    """A client of the scheduler. Raises Unreachable."""
+    hint = f"start it, or correct [dask.{cluster.name}] in the daemon's configuration"
+    try:
+        address = await _address(cluster)
+    except (OSError, ValueError) as error:
+        raise Unreachable(f"no scheduler is named for {cluster.place}: {error}; {hint}") from None
+    client = Client(
+        address, security=_security(cluster), asynchronous=True, set_as_default=False, timeout=cluster.connect_timeout
+    )
+    try:
+        try:
+            await client
+        except (OSError, TimeoutError, ValueError) as error:
+            raise Unreachable(f"no scheduler answers for {cluster.place}: {_first_line(error)}; {hint}") from None
+        except Exception as error:
+            # It answers, and is not understood.
+            ours = f"does not get on with distributed {version('distributed')} of this Python ({_first_line(error)})"
+            same = "install the same release of dask and distributed on both sides"
+            raise Unreachable(f"the scheduler of {cluster.place} {ours}: {same}") from error
+        yield client
+    finally:
+        # Not `wait_for`, which would wait on for a client that does not heed its cancellation.
+        closing = asyncio.ensure_future(client.close())
+        await asyncio.wait([closing], timeout=CLOSE_S)
+        closing.cancel()
+
+
+async def _address(cluster: Cluster) -> str:
+    """Where the scheduler is, by its file once that is there. Raises OSError, ValueError.
+
+    Dask itself would wait for the file for ever.
+    """
+    until = anyio.current_time() + cluster.connect_timeout
+    while cluster.scheduler_file:
+        try:
+            with open(cluster.scheduler_file, "rb") as file:  # noqa: ASYNC230 - a few bytes
+                return msgspec.json.decode(file.read(), type=_SchedulerFile).address
+        except (OSError, ValueError):
+            if anyio.current_time() >= until:
+                raise
+        await asyncio.sleep(FILE_AGAIN_S)
+    return cluster.address
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
+@contextmanager
+def lost_with_its_connections(client: Any) -> Iterator[None]:
+    """Whichever of the calls under way is the first to notice that the scheduler is gone. Raises SchedulerLost."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, OSError) or client.status != "running":
+            raise SchedulerLost from error
+        raise
+
+
+def _security(cluster: Cluster) -> Security | None:
+    tls = {"tls_ca_file": cluster.tls_ca_file, "tls_client_cert": cluster.tls_cert, "tls_client_key": cluster.tls_key}
+    given = {name: value for name, value in tls.items() if value}
+    return Security(require_encryption=True, **given) if given else None
+
+
+async def is_gone(address: str) -> bool:
+    """Nobody listens at a worker's address any more, and its host says so itself: the process has ended."""
+    parts = urlsplit(address)
+    try:
+        async with asyncio.timeout(PROBE_S):
+            _, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    except ConnectionRefusedError:
+        return True
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return False
+
+
+async def restart(client: Client, address: str | None, within_s: float) -> None:
+    """End what runs on that worker, which its nanny starts anew; without one it is for the task to end itself.
+
+    The nanny has all the time it needs for that; it is waited for the end alone.
+    """
+    if address is None:
+        return
+    asked = asyncio.ensure_future(client.restart_workers([address], timeout=NANNY_S, raise_for_error=False))
+    with suppress(Exception):
+        async with asyncio.timeout(within_s):
+            while not asked.done() and not await is_gone(address):  # noqa: ASYNC110
+                await asyncio.sleep(PROBE_AGAIN_S)
+    asked.cancel()
+
+
+async def forget(client: Client, name: str) -> None:
+    """Let the scheduler know nothing of a task any more."""
+    topics = [upward(name), downward(name)]
+    with suppress(Exception):
+        async with asyncio.timeout(CLOSE_S):
+            await client.unpublish_dataset(name)
+    with suppress(Exception):  # a scheduler may run nobody's code; its log is bounded then
+        async with asyncio.timeout(CLOSE_S):
+            # A lambda goes there by value, so that jobkeep need not be installed beside the scheduler.
+            await client.run_on_scheduler(
+                lambda dask_scheduler, names: [dask_scheduler._broker.truncate(name) for name in names], names=topics
+            )

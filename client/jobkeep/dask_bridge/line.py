@@ -1,0 +1,128 @@
+"""How a task speaks with its bridge, over the two topics."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Final
+
+import msgspec
+
+from jobkeep.dask_bridge.feed import Feed
+from jobkeep.dask_bridge.messages import (
+    MARK,
+    MARK_AGAIN_S,
+    Advances,
+    Answers,
+    AsksKeys,
+    AsksStep,
+    Checkpoints,
+    Downward,
+    FromTask,
+    Lives,
+    Steps,
+    Upward,
+    decode_downward,
+    downward,
+    encode,
+    upward,
+)
+from jobkeep.errors import InvalidRequest
+from jobkeep.protocol.worker import (
+    BeatParameters,
+    CheckpointParameters,
+    FailedKeysParameters,
+    FailedKeysReply,
+    ProgressParameters,
+    SaveStepParameters,
+    StepResultReply,
+)
+from jobkeep.worker.awaited import Query
+
+_REPLIES: Final = {"FailedKeys": FailedKeysReply, "StepResult": StepResultReply}
+
+
+class Line:
+    """The two topics, as the task has them. `heard` is called in the event loop of the Dask worker."""
+
+    def __init__(self, worker: Any, client: Any, topic: str, start: str) -> None:
+        self._worker = worker
+        self._client = client
+        self._topic = topic
+        self._start = start
+        self._lock = threading.Lock()
+        self._said = 0
+
+    def open(self, feed: Feed[Downward]) -> None:
+        topic = downward(self._topic)
+        subscribed = threading.Event()
+
+        def came(event: tuple[float, Any]) -> None:
+            if event[1] == MARK:
+                subscribed.set()
+            else:
+                feed.came(decode_downward(event[1]))
+
+        self._client.subscribe_topic(topic, came)
+        while not subscribed.is_set():
+            self._client.log_event(topic, MARK)
+            subscribed.wait(MARK_AGAIN_S)
+        logged = [said for _, said in self._client.get_events(topic) if said != MARK]
+        feed.logged([decode_downward(said) for said in logged])
+
+    def close(self) -> None:
+        self._client.unsubscribe_topic(downward(self._topic))
+
+    def say(self, said: FromTask) -> None:
+        """From any thread."""
+        with self._lock:
+            self._said += 1
+            self._worker.log_event(upward(self._topic), encode(Upward(self._start, self._said, said)))
+
+
+class LineMessenger:
+    """Implements Messenger over a line. The log keeps what is said, so that nothing is said twice."""
+
+    def __init__(self, line: Line, due: threading.Condition) -> None:
+        self._line = line
+        self._due = due
+        self._queries: dict[int, Query] = {}
+        self._asked = 0
+
+    def checkpoint(self, parameters: CheckpointParameters) -> None:
+        self._line.say(Checkpoints(parameters))
+
+    def step(self, parameters: SaveStepParameters) -> None:
+        self._line.say(Steps(parameters))
+
+    def progress(self, parameters: ProgressParameters) -> None:
+        self._line.say(Advances(parameters))
+
+    def beat(self, parameters: BeatParameters) -> None:
+        self._line.say(Lives(parameters.ticks))
+
+    def ask(self, query: Query) -> None:
+        self._asked += 1
+        self._queries[self._asked] = query
+        if isinstance(query.parameters, FailedKeysParameters):
+            self._line.say(AsksKeys(self._asked, query.parameters))
+        else:
+            self._line.say(AsksStep(self._asked, query.parameters))
+
+    def look(self) -> None:
+        """What comes is taken in the event loop of the Dask worker."""
+
+    def untend(self) -> None:
+        """Nothing depends on it."""
+
+    def wake(self) -> None:
+        with self._due:
+            self._due.notify_all()
+
+    def answered(self, answer: Answers) -> None:
+        query = self._queries.pop(answer.number, None)
+        if query is None:
+            return  # to an earlier bridge's question that this one repeats
+        if answer.refused is not None:
+            query.answer(InvalidRequest(answer.refused.message))
+        else:
+            query.answer(msgspec.json.decode(answer.value, type=_REPLIES[query.method]))
