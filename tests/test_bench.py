@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from xml.etree import ElementTree
+
 import pytest
 
+from bench import chart, report
 from bench.measure import INFORMATION, Bound, Sample, interleave
 from bench.rig import Rig
+
+ROOT = Path(__file__).parents[1]
 
 
 class Fixed:
@@ -65,3 +71,48 @@ def test_without_a_promise_there_is_no_verdict() -> None:
     (figure,) = interleave([Fixed("a", INFORMATION, [Sample(1, 1)], [])], 1, lambda text: None)
 
     assert figure.held is None
+
+
+@pytest.mark.parametrize(
+    ("bound", "share"),
+    [
+        (Bound(ratio_at_most=1), 0.5),
+        (Bound(ratio_at_least=1), 2),
+        (Bound(at_most=25), 0.5),
+        (Bound(at_least=25), 2),
+        (Bound(ratio_at_least=1, at_least=500), 2),
+    ],
+)
+def test_a_bar_says_how_much_of_the_promise_is_kept(bound: Bound, share: float) -> None:
+    """Beyond 1 is more than promised, whether low or high is good."""
+    assert chart.kept(bound, ours=50, ratio=2) == share
+
+
+def test_the_chart_is_one_picture_with_a_bar_for_each_promise() -> None:
+    """Rows without a promise are none, whatever is missed is marked as missed, and nothing breaks the XML."""
+    measures = [
+        Fixed("kept", Bound(ratio_at_most=2), [Sample(1, 1)], []),
+        Fixed("missed & <named>", Bound(ratio_at_least=2), [Sample(1, 1)], []),
+        Fixed("told", INFORMATION, [Sample(1, 1)], []),
+    ]
+    picture = ElementTree.fromstring(chart.svg(chart.bars(interleave(measures, 1, lambda text: None)), "1 < 2"))
+    kinds = [bar.get("class") for bar in picture.iter("{http://www.w3.org/2000/svg}rect")]
+
+    assert kinds == ["held", "missed"]
+
+
+def test_what_could_not_be_measured_is_told_with_its_reason() -> None:
+    """A peer that is not to be had is no row, and no silence either."""
+    assert "tsp: NOT MEASURED, no such package" in report.table([], {"tsp": "no such package"})
+
+
+def test_a_busy_machine_is_told_of() -> None:
+    """Figures of processes side by side are not what they would be on a quiet one."""
+    assert "BUSY" in str(report.Conditions(5, cpus=2, load=1.0))
+    assert "BUSY" not in str(report.Conditions(5, cpus=2, load=0.9))
+
+
+def test_the_chart_of_the_readme_is_there() -> None:
+    """`make bench` draws it anew in the same place."""
+    assert "(tests/bench/chart.svg)" in (ROOT / "README.md").read_text(encoding="utf-8")
+    ElementTree.parse(ROOT / "tests/bench/chart.svg")

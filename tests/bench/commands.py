@@ -1,22 +1,23 @@
-"""Commands submitted through the client, started, recorded and logged, against posix_spawn of the same program."""
+"""Commands submitted in bulk through the client, started, recorded and logged, against posix_spawn and task-spooler."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import select
+import subprocess
 import time
 from collections.abc import Callable
 
 import jobkeep
+from bench import peer
 from bench.measure import INFORMATION, Bound, Sample
 from bench.rig import Rig
 from bench.wire import BareClient
 from jobkeep.protocol.jobs import WaitParameters, WaitReply
 
 TRUE = "/bin/true"
-COMMANDS = 200  # per round and side
-SUBMITTERS = 16
+COMMANDS = 400  # per round and side
 WAIT_FOR = 100  # ids in one Wait
 
 
@@ -53,7 +54,7 @@ class Commands:
     name = "commands"
     what = "command jobs through the client, concurrency 2 / posix_spawn+wait, concurrency 2"
     unit = "/s"
-    bound = Bound(ratio_at_least=0.25)
+    bound = Bound(ratio_at_least=0.33)
     raw: Callable[[], float] = staticmethod(spawn_by_two)
 
     def prepare(self, rig: Rig) -> None:
@@ -64,18 +65,11 @@ class Commands:
         return Sample(type(self).raw(), asyncio.run(self._run(COMMANDS)))
 
     async def _run(self, count: int) -> float:
-        """All of them at once from many submitters; the clock stops when the last one is on record."""
-        numbers = iter(range(count))
-        ids: list[str] = []
+        """From the submit until the last one is on record with its exit."""
         async with jobkeep.connect(self._socket, autostart=False) as client:
-
-            async def submitter() -> None:
-                for _ in numbers:
-                    ids.append((await client.run([TRUE], cwd="/")).id)
-
             began = time.perf_counter()
-            await asyncio.gather(*(submitter() for _ in range(SUBMITTERS)))
-            await asyncio.to_thread(await_all, self._socket, ids)
+            handles = await client.submit_many({"command": [TRUE], "cwd": "/"}, [{}] * count)
+            await asyncio.to_thread(await_all, self._socket, [handle.id for handle in handles])
         return count / (time.perf_counter() - began)
 
 
@@ -86,6 +80,51 @@ class CommandsVsSequence(Commands):
     what = "command jobs through the client, concurrency 2 / posix_spawn+wait, one at a time"
     bound = INFORMATION
     raw = staticmethod(spawn_in_sequence)
+
+
+class CommandsVsSpooler(Commands):
+    """Both keep the output of each command, and how it ended; only ours on disk."""
+
+    name = "commands_vs_tsp"
+    what = "command jobs through the client, concurrency 2 / task-spooler and its client, two slots"
+    bound = Bound(ratio_at_least=1)
+
+    def prepare(self, rig: Rig) -> None:
+        program = peer.debian_program("task-spooler", "tsp")
+        super().prepare(rig)
+        folder = rig.disk / "tsp"
+        folder.mkdir()
+        environment = {"PATH": os.defpath, "HOME": str(folder), "TMPDIR": str(folder)}
+        environment["TS_SOCKET"] = str(rig.memory / "tsp")
+        self._spooler = Spooler(str(program), environment)
+
+    def round(self) -> Sample:
+        return Sample(self._spooler.rate(), asyncio.run(self._run(COMMANDS)))
+
+
+class Spooler:
+    """`tsp` with two slots; its server starts with the first call, and is ended with all that is below us."""
+
+    def __init__(self, program: str, environment: dict[str, str]) -> None:
+        self._program = program
+        self._environment = environment
+        self._call("-S", "2")
+
+    def rate(self) -> float:
+        """Commands per second, from the first submit to the last end."""
+        began = time.perf_counter()
+        for _ in range(COMMANDS):
+            self._call(TRUE)
+        while {"queued", "running"} & set(self._call("-l").split()):
+            time.sleep(0.002)
+        elapsed = time.perf_counter() - began
+        self._call("-C")
+        return COMMANDS / elapsed
+
+    def _call(self, *words: str) -> str:
+        return subprocess.run(
+            [self._program, *words], env=self._environment, stdout=subprocess.PIPE, check=True, text=True
+        ).stdout
 
 
 def await_all(socket: str, ids: list[str]) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 from jobkeep.protocol.envelope import Call, Reply
-from jobkeep.protocol.jobs import JobParameters, JobReply
+from jobkeep.protocol.jobs import JobParameters, JobReply, ListParameters, ListReply
 
 NUL = b"\0"
 
@@ -17,11 +18,11 @@ NUL = b"\0"
 class TypedEcho(asyncio.Protocol):
     """What a read call costs that has nothing to look up: typed decode, typed encode, one write."""
 
-    def __init__(self, answer: bytes) -> None:
-        self._answer = msgspec.json.decode(msgspec.json.decode(answer, type=Reply).parameters, type=JobReply)
+    def __init__(self, answer: bytes, asked: type[msgspec.Struct], answered: type[msgspec.Struct]) -> None:
+        self._answer = msgspec.json.decode(msgspec.json.decode(answer, type=Reply).parameters, type=answered)
         self._encode = msgspec.json.Encoder().encode
         self._call = msgspec.json.Decoder(Call).decode
-        self._parameters = msgspec.json.Decoder(JobParameters).decode
+        self._parameters = msgspec.json.Decoder(asked).decode
         self._rest = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -53,9 +54,15 @@ class ByteEcho(asyncio.Protocol):
 
 async def serve(folder: Path) -> None:
     answer = (folder / "answer").read_bytes()
+    listed = (folder / "listed").read_bytes()
     loop = asyncio.get_running_loop()
-    await loop.create_unix_server(lambda: TypedEcho(answer), str(folder / "typed"))
-    await loop.create_unix_server(lambda: ByteEcho(answer), str(folder / "bytes"))
+    servers: dict[str, Callable[[], asyncio.Protocol]] = {
+        "typed": lambda: TypedEcho(answer, JobParameters, JobReply),
+        "list": lambda: TypedEcho(listed, ListParameters, ListReply),
+        "bytes": lambda: ByteEcho(answer),
+    }
+    for name, protocol in servers.items():
+        await loop.create_unix_server(protocol, str(folder / name), backlog=256)
     (folder / "ready").touch()
     await asyncio.Event().wait()
 

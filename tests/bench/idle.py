@@ -17,7 +17,7 @@ class Idle:
     name = "idle_rss"
     what = "resident memory of an idle daemon / of a bare interpreter"
     unit = "MiB"
-    bound = Bound(at_most=45)
+    bound = Bound(at_most=40)
 
     def prepare(self, rig: Rig) -> None:
         self._pid = rig.fresh_daemon().pid

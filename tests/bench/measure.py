@@ -40,6 +40,10 @@ class Bound(NamedTuple):
 INFORMATION = Bound()
 
 
+class NotHere(Exception):
+    """A measure that this machine cannot take, and why."""
+
+
 class Sample(NamedTuple):
     """One round: both sides measured next to each other."""
 
@@ -70,12 +74,12 @@ class Figure(NamedTuple):
     raw: float
     ours: float
     ratio: float
-    bound: str
+    bound: Bound
     held: bool | None
     rounds: list[Sample]
 
     def as_json(self) -> dict[str, Any]:
-        return {**self._asdict(), "rounds": [list(sample) for sample in self.rounds]}
+        return {**self._asdict(), "bound": str(self.bound), "rounds": [list(sample) for sample in self.rounds]}
 
 
 def figure(measure: Measure, rounds: list[Sample]) -> Figure:
@@ -83,7 +87,7 @@ def figure(measure: Measure, rounds: list[Sample]) -> Figure:
     ours = statistics.median(sample.ours for sample in rounds)
     ratio = statistics.median(sample.ours / sample.raw for sample in rounds)
     held = None if measure.bound == INFORMATION else measure.bound.held(ours, ratio)
-    return Figure(measure.name, measure.what, measure.unit, raw, ours, ratio, str(measure.bound), held, rounds)
+    return Figure(measure.name, measure.what, measure.unit, raw, ours, ratio, measure.bound, held, rounds)
 
 
 def interleave(measures: Iterable[Measure], rounds: int, told: Callable[[str], None]) -> list[Figure]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Self
 
-from bench.wire import NUL, decode, encode
+import msgspec
+
+from bench.wire import NUL, Answer, decode, encode
 from jobkeep.protocol.jobs import JobParameters, JobReply
 
 
@@ -31,9 +33,12 @@ class ProtocolClient(asyncio.Protocol):
             self._parts.clear()
 
     async def get(self, job: str) -> JobReply:
+        return await self.call("org.jobkeep.Jobs.Get", JobParameters(job), JobReply)
+
+    async def call(self, method: str, parameters: msgspec.Struct, answer: type[Answer]) -> Answer:
         self._answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self._transport.write(encode("org.jobkeep.Jobs.Get", JobParameters(job)))
-        return decode(await self._answer, JobReply)
+        self._transport.write(encode(method, parameters))
+        return decode(await self._answer, answer)
 
     def close(self) -> None:
         self._transport.close()

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from bench.wire import BareClient
@@ -27,7 +28,7 @@ runtime_dir = "{run}"
 log_level = "warning"
 
 [queues.default]
-limit = 2
+limit = {limit}
 
 [queues.parked]
 limit = 1
@@ -53,10 +54,11 @@ class Rig:
             self._shared = self.fresh_daemon()
         return self._shared
 
-    def fresh_daemon(self) -> Daemon:
+    def fresh_daemon(self, limit: int = 2, config: str = CONFIG, fill: Callable[[Path], None] | None = None) -> Daemon:
+        """`fill` makes what is in the state directory before it starts."""
         self._count += 1
         name = f"daemon{self._count}"
-        return Daemon(self.disk / name, self.memory / name)
+        return Daemon(self.disk / name, self.memory / name, config.replace("{limit}", str(limit)), fill)
 
     def close(self) -> None:
         end_descendants()
@@ -67,17 +69,23 @@ class Rig:
 class Daemon:
     """`jobkeepd` as a child process that answers."""
 
-    def __init__(self, state: Path, run: Path) -> None:
+    def __init__(self, state: Path, run: Path, config: str, fill: Callable[[Path], None] | None = None) -> None:
         for folder in (state, run):
             folder.mkdir(mode=0o700)
         self.state = state
         self.socket = str(run / "socket")
-        config = state / "config.toml"
-        config.write_text(CONFIG.format(state=state, run=run), encoding="utf-8")
+        self._config = state / "config.toml"
+        self._config.write_text(config.format(state=state, run=run), encoding="utf-8")
         self._log = state / "daemon.log"
+        if fill is not None:
+            fill(state)
+        self.start()
+
+    def start(self) -> None:
+        """Returns when it answers."""
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "jobkeepd", "--config", str(config)],
+                [sys.executable, "-m", "jobkeepd", "--config", str(self._config)],
                 env={name: value for name, value in os.environ.items() if not name.startswith("JOBKEEP_")},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -85,6 +93,10 @@ class Daemon:
                 start_new_session=True,
             )
         self._await_answer()
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
 
     @property
     def pid(self) -> int:

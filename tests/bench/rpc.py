@@ -4,55 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Awaitable, Callable
 
 import jobkeep
+from bench.echoed import GET, LISTED, Echo, park
 from bench.measure import INFORMATION, Bound, Sample
 from bench.protocol_client import ProtocolClient
-from bench.rig import PARKED, Rig, hold_queue
+from bench.rig import Rig, hold_queue
 from bench.wire import BareClient, decode, encode, timed
-from jobkeep.protocol.jobs import JobParameters, JobReply, JobSpec, SubmitManyParameters, SubmitManyReply
+from jobkeep.protocol.jobs import JobParameters, JobReply
 
-GET = "org.jobkeep.Jobs.Get"
 BURSTS = 6  # per side and round, in turns
 BURST = 250  # calls
-
-
-class Echo:
-    """The echo server and the job whose answer it repeats; one for all measures of a rig."""
-
-    _made: tuple[Rig, Echo] | None = None
-
-    @classmethod
-    def of(cls, rig: Rig) -> Echo:
-        if cls._made is None or cls._made[0] is not rig:
-            cls._made = (rig, cls(rig))
-        return cls._made[1]
-
-    def __init__(self, rig: Rig) -> None:
-        self.daemon = rig.fresh_daemon()  # of its own, so that no other measure pushes the job out of memory
-        client = self.daemon.client()
-        self.job = client.submit(JobSpec(command=["true"], name="read-me", cwd="/"))
-        while client.call(GET, JobParameters(self.job), JobReply).job.ended_at is None:
-            time.sleep(0.02)
-        folder = rig.memory / "echo"
-        folder.mkdir()
-        (folder / "answer").write_bytes(client.exchange(encode(GET, JobParameters(self.job))))
-        subprocess.Popen([sys.executable, "-m", "bench.echo", str(folder)])
-        deadline = time.monotonic() + 15
-        while not (folder / "ready").exists():
-            if time.monotonic() > deadline:
-                raise SystemExit("error: the echo server does not start")
-            time.sleep(0.02)
-        self.typed = str(folder / "typed")
-        self.bytes = str(folder / "bytes")
-
-    def getter(self, client: BareClient) -> Callable[[], object]:
-        """One call as the least client makes it: encode, send, receive, decode."""
-        return lambda: decode(client.exchange(encode(GET, JobParameters(self.job))), JobReply)
 
 
 def in_turns(raw: Callable[[], list[float]], ours: Callable[[], list[float]]) -> Sample:
@@ -93,23 +57,30 @@ class BytesRead(DaemonRead):
 
 
 class OldJobRead(DaemonRead):
-    """A job that has left the daemon's memory: what reading it from disk costs."""
+    """What `jobkeep show` asks, for a job that has left the daemon's memory: it is read from disk."""
 
-    name = "rpc_old_job"
-    what = "read call for a job that is not in memory, daemon by a bare client / bare echo"
-    bound = INFORMATION
+    name = "rpc_show"
+    what = "show of a job that is not in memory, daemon by a bare client / bare echo"
+    bound = Bound(ratio_at_most=2)
 
     def prepare(self, rig: Rig) -> None:
         echo = Echo.of(rig)
         client = rig.fresh_daemon().client()
         hold_queue(client, rig.disk / "held-for-old-job")
-        template = JobSpec(command=["true"], queue=PARKED, cwd="/")
-        parameters = SubmitManyParameters(template, [{}] * 1000)
-        old, *_ = client.call("org.jobkeep.Jobs.SubmitMany", parameters, SubmitManyReply).ids
-        for _ in range(2):
-            client.call("org.jobkeep.Jobs.SubmitMany", parameters, SubmitManyReply)
+        old, *_ = park(client, 3000)
         self._raw = echo.getter(BareClient(echo.typed))
         self._ours = lambda: decode(client.exchange(encode(GET, JobParameters(old))), JobReply)
+
+
+class ListRead(DaemonRead):
+    name = "rpc_ls"
+    what = f"ls of {LISTED.limit} jobs, daemon by a bare client / bare echo of the same list"
+    bound = Bound(ratio_at_most=2)
+
+    def prepare(self, rig: Rig) -> None:
+        echo = Echo.of(rig)
+        self._raw = echo.lister(BareClient(echo.list))
+        self._ours = echo.lister(echo.daemon.client())
 
 
 class BlockingRead(DaemonRead):

@@ -26,10 +26,10 @@ class PlainCommits:
     """A row of about 300 bytes and one secondary index per commit; WAL, synchronous=FULL."""
 
     def __init__(self, folder: Path) -> None:
-        self._connection = sqlite3.connect(folder / "plain.db", isolation_level=None)
+        self.connection = sqlite3.connect(folder / "plain.db", isolation_level=None, check_same_thread=False)
         for pragma in ("journal_mode=WAL", "synchronous=FULL", f"wal_autocheckpoint={LONG_WAL}"):
-            self._connection.execute(f"PRAGMA {pragma}")
-        self._connection.executescript(SCHEMA)
+            self.connection.execute(f"PRAGMA {pragma}")
+        self.connection.executescript(SCHEMA)
         self._numbers = itertools.count()
 
     def lengthen(self) -> None:
@@ -37,10 +37,14 @@ class PlainCommits:
         for _ in range(LONG_WAL // 2):  # two pages or more each
             self.commit()
 
-    def commit(self) -> None:
-        self._connection.execute("BEGIN IMMEDIATE")
-        self._connection.execute(INSERT, (f"01J{next(self._numbers):023d}", b"x" * 200))
-        self._connection.execute("COMMIT")
+    def commit(self, rows: int = 1) -> None:
+        made = [(f"01J{next(self._numbers):023d}", b"x" * 200) for _ in range(rows)]
+        self.connection.execute("BEGIN IMMEDIATE")
+        if rows == 1:
+            self.connection.execute(INSERT, made[0])
+        else:
+            self.connection.executemany(INSERT, made)
+        self.connection.execute("COMMIT")
 
 
 class Submit:
