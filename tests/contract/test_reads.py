@@ -122,6 +122,15 @@ async def test_queued_jobs_come_by_priority_then_age(store: Store) -> None:
     assert [job.id for job in await store.queued("default", 2)] == ["c", "b"]
 
 
+async def test_queued_jobs_that_are_large_come_in_smaller_numbers(store: Store) -> None:
+    """The last one is that with which they weigh enough; those that are left out weigh nothing."""
+    for id in "abc":
+        await submit(store, id, function="m:f", command=None, arguments={"text": "x" * 1000})
+    for heaviest, found in ((1, "a"), (1500, "ab"), (10_000, "abc")):
+        assert [job.id for job in await store.queued("default", 10, heaviest=heaviest)] == list(found)
+    assert [job.id for job in await store.queued("default", 10, ["a", "b"], heaviest=1)] == ["c"]
+
+
 async def test_counts_follow_every_change(store: Store) -> None:
     """Empty lanes are left out."""
     await _some(store)

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from contract.deeds import ALICE, cancel, claim, new, start, submit
 from jobkeepd.core.model import Job, Run
+from jobkeepd.core.weight import HEAVIEST
 from jobkeepd.store.base import JobFilter
 from jobkeepd.store.removal_changes import RemoveJobs
 from jobkeepd.store.snapshots import Snapshots
@@ -20,11 +21,11 @@ from jobkeepd.store.writer import in_thread, post
 from store.conftest import Open
 
 
-def _job(id: str, state: Any = None) -> Job:
+def _job(id: str, state: Any = None, weight: int = 0) -> Job:
     run = None
     if state is not None:
         run = Run(number=1, fence=1, state=state, seat="s", epoch=1, cookie="c", claimed_at=1.0)
-    spec = new(id).spec
+    spec = new(id, command=["x" * weight]).spec
     return Job(seq=ord(id), id=id, spec=spec, environment=None, owner=1, state="queued", created_at=1.0, run=run)
 
 
@@ -45,6 +46,22 @@ def test_a_job_with_an_open_run_stays() -> None:
     window.update([_job("a", "ended")])
     window.update([_job("e")])
     assert window.get("a") is None
+
+
+def test_heavy_jobs_are_kept_in_smaller_numbers() -> None:
+    """Until they are light enough together, whether they came, ran or were removed meanwhile."""
+    window, third = Snapshots(100), HEAVIEST // 3
+    window.update([_job(id, weight=third) for id in "abc"])
+    assert [window.get(id) is not None for id in "abc"] == [True] * 3
+    window.update([_job("d", weight=third)])
+    assert [window.get(id) is not None for id in "abcd"] == [False, True, True, True]
+    window.update([_job("b", "running", weight=third)], removed="c")
+    window.update([_job("e", weight=third), _job("f", weight=third)])
+    assert [window.get(id) is not None for id in "bdef"] == [True] * 4
+    window.update([_job("g", weight=2 * HEAVIEST)])
+    assert [window.by_seq(ord(id)) is not None for id in "bdefg"] == [True, False, False, False, False]
+    window.update([_job("h")])
+    assert window.get("h") is not None
 
 
 @pytest.mark.anyio

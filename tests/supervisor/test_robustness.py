@@ -11,6 +11,7 @@ from fakes.runner import FakeClock
 from jobkeep.protocol.vocabulary import ENDED_STATES
 from jobkeepd.core.ending import NeverSent
 from jobkeepd.core.model import Job
+from jobkeepd.core.weight import HEAVIEST, weight
 from jobkeepd.errors import StorageFull
 from jobkeepd.store.changes import ClaimRun, RequestStop, RevokeClaim
 from jobkeepd.supervisor.attempt import Attempt
@@ -171,3 +172,22 @@ async def test_a_window_stays_small_however_many_urgent_jobs_come(stage: Stage) 
     for id in await stage.submit(5 * SIZE, queue="single", priority=10):
         window.offer(await stage.store.get(id))
     assert len(window.peek(10**6)) <= 4 * SIZE
+
+
+async def test_a_window_stays_light_however_large_jobs_are_and_forgets_none(stage: Stage) -> None:
+    """It is filled up again before it is empty, until all of them have been in it once."""
+    window, seen = Window("single"), list[str]()
+    heavy = HEAVIEST // 8
+    jobs = await stage.submit(100, queue="single", command=["x" * heavy])
+    await window.fill(stage.store, ())
+    while waiting := window.peek(10**6):
+        assert sum(weight(job.spec) for job in waiting) <= 4 * HEAVIEST
+        seen.append(waiting[0].id)
+        window.remove(waiting[:1])
+        if window.low:
+            await window.fill(stage.store, seen)
+    assert seen == jobs
+    await stage.submit(1, queue="single")
+    for id in await stage.submit(100, queue="single", priority=10, command=["x" * heavy]):
+        window.offer(await stage.store.get(id))
+        assert sum(weight(job.spec) for job in window.peek(10**6)) <= 4 * HEAVIEST

@@ -15,6 +15,7 @@ from jobkeepd.core.model import Entry, FailedItem, Job, Run, SavedCheckpoint
 from jobkeepd.core.queueing import Control
 from jobkeepd.core.retention import Ended
 from jobkeepd.core.secrets import Kept
+from jobkeepd.core.weight import HEAVIEST
 from jobkeepd.store.changes import Change, ClaimRun, FenceRun, MakeDue, RequestStop, ResumeJob, SubmitJobs, Submitted
 from jobkeepd.store.lock_changes import AcquireLock, ReleaseLock, RenewLocks, ResetLock
 from jobkeepd.store.queue_changes import ControlQueue
@@ -136,10 +137,10 @@ class Store(Protocol):
     async def runs(self, job: str) -> list[Run]:
         """All runs, oldest first."""
 
-    async def queued(self, queue: str, limit: int, exclude: Sequence[str] = ()) -> list[Job]:
+    async def queued(self, queue: str, limit: int, exclude: Sequence[str] = (), heaviest: int = HEAVIEST) -> list[Job]:
         """Queued jobs without an open run that are not blocked, by priority (highest first) then seq.
 
-        `exclude` are left out.
+        `exclude` are left out. The last one is that with which the specs together weigh `heaviest` bytes.
         """
 
     async def open_runs(self) -> list[Job]:

@@ -20,6 +20,7 @@ from jobkeepd.core.model import Entry, FailedItem, Job, Run, SavedCheckpoint
 from jobkeepd.core.queueing import Control
 from jobkeepd.core.retention import Ended
 from jobkeepd.core.secrets import Kept
+from jobkeepd.core.weight import HEAVIEST, up_to
 from jobkeepd.errors import (
     AmbiguousJob,
     BadQuery,
@@ -148,7 +149,7 @@ class MemoryStore:
         latest = self._ledger.job(job).run
         return [*self._ledger.earlier_runs.get(job, ()), *([] if latest is None else [latest])]
 
-    async def queued(self, queue: str, limit: int, exclude: Sequence[str] = ()) -> list[Job]:
+    async def queued(self, queue: str, limit: int, exclude: Sequence[str] = (), heaviest: int = HEAVIEST) -> list[Job]:
         await anyio.lowlevel.checkpoint()
         found = [
             job
@@ -159,7 +160,7 @@ class MemoryStore:
             and job.blocked is None
             and job.id not in exclude
         ]
-        return sorted(found, key=lambda job: (job.turn_at, job.seq))[:limit]
+        return up_to(heaviest, sorted(found, key=lambda job: (job.turn_at, job.seq))[:limit])
 
     async def open_runs(self) -> list[Job]:
         await anyio.lowlevel.checkpoint()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any, Final
 
 from msgspec import Raw
@@ -16,6 +17,7 @@ from jobkeepd.core.model import Entry, FailedItem, Job, Run, SavedCheckpoint
 from jobkeepd.core.queueing import Control
 from jobkeepd.core.retention import Ended
 from jobkeepd.core.secrets import Kept
+from jobkeepd.core.weight import up_to
 from jobkeepd.errors import AmbiguousJob, Corrupt, UnknownJob
 from jobkeepd.store import lookups, rows
 from jobkeepd.store.opening import OPEN_RUNS
@@ -82,10 +84,11 @@ def jobs(conn: sqlite3.Connection, sql: str, values: Sequence[Any] = ()) -> list
     return list(rows.readable(conn.execute(sql, values).fetchall()))
 
 
-def queued(conn: sqlite3.Connection, queue: str, limit: int, exclude: Sequence[str]) -> list[Job]:
+def queued(conn: sqlite3.Connection, queue: str, limit: int, exclude: Sequence[str], heaviest: int) -> list[Job]:
+    """Row by row: all of them together may be large."""
     left_out = set(exclude)
-    found = jobs(conn, QUEUED, (queue, limit + len(left_out)))
-    return [job for job in found if job.id not in left_out][:limit]
+    rest = (row for row in conn.execute(QUEUED, (queue, limit + len(left_out))) if row[1] not in left_out)
+    return up_to(heaviest, islice(rows.readable(rest), limit))
 
 
 def open_runs(conn: sqlite3.Connection) -> list[Job]:

@@ -20,6 +20,7 @@ from jobkeepd.core.model import Entry, FailedItem, Job, Run, SavedCheckpoint
 from jobkeepd.core.queueing import Control
 from jobkeepd.core.retention import Ended
 from jobkeepd.core.secrets import Kept
+from jobkeepd.core.weight import HEAVIEST
 from jobkeepd.errors import StorageFailed, StorageFull
 from jobkeepd.store import deadlines, lists, opening, reads, trouble, user_query
 from jobkeepd.store.ballast import Ballast
@@ -144,8 +145,8 @@ class SqliteStore:
     async def runs(self, job: str) -> list[Run]:
         return await self._read(reads.runs, job)
 
-    async def queued(self, queue: str, limit: int, exclude: Sequence[str] = ()) -> list[Job]:
-        return await self._read(reads.queued, queue, limit, exclude)
+    async def queued(self, queue: str, limit: int, exclude: Sequence[str] = (), heaviest: int = HEAVIEST) -> list[Job]:
+        return await self._read(reads.queued, queue, limit, exclude, heaviest)
 
     async def open_runs(self) -> list[Job]:
         return await self._read(reads.open_runs)

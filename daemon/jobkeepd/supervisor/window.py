@@ -6,6 +6,7 @@ from bisect import insort
 from collections.abc import Collection, Iterable
 
 from jobkeepd.core.model import Job
+from jobkeepd.core.weight import HEAVIEST, weight
 from jobkeepd.store.base import Store
 
 SIZE = 512
@@ -21,7 +22,8 @@ class Window:
     def __init__(self, queue: str) -> None:
         self._queue = queue
         self._jobs: list[Job] = []
-        self._ids: set[str] = set()
+        self._weights: dict[str, int] = {}  # of the specs of these jobs
+        self._weight = 0
         self._complete = False
         self._missed = False  # a job was left to the disk while a fill was under way
 
@@ -34,11 +36,11 @@ class Window:
             del self._jobs[: len(gone)]
         else:
             self._jobs = [job for job in self._jobs if job.id not in gone]
-        self._ids -= gone
+        self._weight -= sum(self._weights.pop(id, 0) for id in gone)
 
     def offer(self, job: Job) -> None:
         """A job has become queued: take it if it belongs here, else leave it to the next fill."""
-        if job.id in self._ids:
+        if job.id in self._weights:
             return
         if self._complete or (self._jobs and _order(job) < _order(self._jobs[-1])):
             self._insert(job)
@@ -52,23 +54,25 @@ class Window:
 
     @property
     def low(self) -> bool:
-        return not self._complete and len(self._jobs) < SIZE // 4
+        return not self._complete and len(self._jobs) < SIZE // 4 and self._weight < HEAVIEST // 4
 
     async def fill(self, store: Store, owned: Collection[str]) -> None:
         """Read on from disk. `owned` are jobs that have a task already, whatever the store says of them."""
         self._missed = False
-        found = await store.queued(self._queue, SIZE, [*owned, *self._ids])
+        found = await store.queued(self._queue, SIZE, [*owned, *self._weights])
         for job in found:
-            if job.id not in self._ids and job.id not in owned:
+            if job.id not in self._weights and job.id not in owned:
                 self._insert(job)
-        self._complete = len(found) < SIZE and not self._missed
+        is_all = len(found) < SIZE and sum(weight(job.spec) for job in found) < HEAVIEST
+        self._complete = is_all and not self._missed
 
     def _insert(self, job: Job) -> None:
         if not self._jobs or _order(self._jobs[-1]) < _order(job):
             self._jobs.append(job)  # most are the youngest of their priority
         else:
             insort(self._jobs, job, key=_order)
-        self._ids.add(job.id)
-        if len(self._jobs) > 4 * SIZE:  # the last ones can wait on disk
-            self._ids.discard(self._jobs.pop().id)
+        self._weights[job.id] = weight(job.spec)
+        self._weight += self._weights[job.id]
+        while len(self._jobs) > 4 * SIZE or (self._weight > 4 * HEAVIEST and len(self._jobs) > 1):
+            self._weight -= self._weights.pop(self._jobs.pop().id)  # the last ones can wait on disk
             self.miss()
