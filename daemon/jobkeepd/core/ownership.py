@@ -170,4 +170,3 @@ def is_service(cgroup: str) -> bool:
     """Of systemd, which starts services itself: what has process 1 for a parent there is no orphan."""
     last = cgroup.rstrip("/").rpartition("/")[2]
     return last.endswith(".service") or (last.startswith("app-") and last.endswith(".scope"))
-

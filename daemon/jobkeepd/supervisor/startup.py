@@ -68,4 +68,3 @@ class Startup(Struct, frozen=True):
         self.outputs.sweep(needed | {slot.name for slot in found.all if slot.slot is not None})
         fates = Counter(str(case.recovery.fate) for case in cases)
         log.info("runs_recovered", runs=len(cases), seconds=round(anyio.current_time() - began, 3), **fates)
-

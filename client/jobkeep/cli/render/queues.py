@@ -49,4 +49,3 @@ def _words(queue: Queue, style: Style) -> str:
     if queue.get("configured") is None:
         said.append("not configured any more")
     return "; ".join(said)
-

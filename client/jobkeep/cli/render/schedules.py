@@ -62,4 +62,3 @@ def show(schedule: Schedule, style: Style) -> list[str]:
         ("from", "the configuration" if schedule.get("configured") else "people"),
     ]
     return [style.paint(escape(schedule["name"]), BOLD), *fields(facts, style)]
-

@@ -57,4 +57,3 @@ def _view(queue: Queue, counts: Mapping[tuple[str, JobState], int]) -> wire.Queu
         paused=deed_view(queue.control.paused),
         limited=deed_view(queue.control.limited),
     )
-

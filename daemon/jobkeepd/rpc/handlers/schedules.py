@@ -88,4 +88,3 @@ def _view(services: Services, schedule: Schedule) -> wire.Schedule:
         last=last,
         spec=terms.spec,
     )
-
