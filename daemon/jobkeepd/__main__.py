@@ -12,21 +12,21 @@ def main() -> int:
         lean.import_dependencies()
         part = sys.argv[1] if len(sys.argv) > 1 else ""
         if part == "emergency":
-            from jobkeepd import emergency
+            from jobkeepd.commands import emergency
 
             return emergency.run(sys.argv[2:])
         if part == "check-config":
-            from jobkeepd import effective
+            from jobkeepd.commands import check_config
 
-            return effective.run(sys.argv[2:])
+            return check_config.run(sys.argv[2:])
         if part == "restore":
-            from jobkeepd import restore
+            from jobkeepd.commands import restore
 
             return restore.run(sys.argv[2:])
         if part == "install":
-            from jobkeepd import installing
+            from jobkeepd.commands import install
 
-            return installing.run(sys.argv[2:])
+            return install.run(sys.argv[2:])
         from jobkeepd.main import run
 
         return run(sys.argv[1:])

@@ -13,13 +13,13 @@ from jobkeepd import accounts, assembly, logs
 from jobkeepd.config import NAMED, Config
 from jobkeepd.core.authz import Access
 from jobkeepd.core.quota import Quota
-from jobkeepd.effective import flat
 from jobkeepd.errors import BadConfig
 from jobkeepd.runner.surroundings import Surroundings
 from jobkeepd.supervisor.cleanup import Cleanup
 from jobkeepd.supervisor.settings import QueueSettings
 from jobkeepd.supervisor.supervisor import Supervisor
 from jobkeepd.supervisor.workshop import Workshop
+from jobkeepd.values import flat
 
 log = structlog.get_logger()
 

@@ -15,11 +15,12 @@ import pytest
 
 import jobkeep
 from jobkeep.testing import PrivateDaemon
-from jobkeepd.restore import JUMP, meant
+from jobkeepd.commands.restore import JUMP, meant
 
 REFUSED = """if True:
     import pathlib, sys
-    from jobkeepd import instance, restore
+    from jobkeepd import instance
+    from jobkeepd.commands import restore
     home, *names = sys.argv[1:]
     for name in names:
         try:

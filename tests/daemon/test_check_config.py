@@ -8,7 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from jobkeepd.effective import HIDDEN, Value, check
+from jobkeepd.commands.check_config import Value, check
+from jobkeepd.values import HIDDEN
 
 HOME = {"XDG_STATE_HOME": "/var/lib/u", "XDG_RUNTIME_DIR": "/run/u"}
 

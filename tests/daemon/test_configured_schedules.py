@@ -10,9 +10,9 @@ import pytest
 from jobkeepd import assembly
 from jobkeepd.config import Config, load
 from jobkeepd.core.secrets import decoded
-from jobkeepd.effective import HIDDEN, flat
 from jobkeepd.errors import BadConfig
 from jobkeepd.reloading import differences
+from jobkeepd.values import HIDDEN, flat
 
 SECRET = b"s" * 32
 HIDES = """[schedules.nightly]

@@ -127,7 +127,7 @@ def test_another_user_may_not(daemon: PrivateDaemon) -> None:
     with daemon.start():
         for path in (daemon.home, daemon.home / "run", daemon.socket):
             path.chmod(0o777)
-        script = "import os, sys; from jobkeepd import emergency; os.setgroups([]); os.setgid(65534);"
+        script = "import os, sys; from jobkeepd.commands import emergency; os.setgroups([]); os.setgid(65534);"
         script += " os.setuid(65534); sys.exit(emergency.run(sys.argv[1:]))"
         command = [sys.executable, "-c", script, "--socket", str(daemon.socket)]
         done = subprocess.run(command, env=daemon._environment(), capture_output=True, text=True, check=False)

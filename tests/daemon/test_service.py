@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from jobkeepd import arguments, installing, service
+from jobkeepd import arguments, service
+from jobkeepd.commands import install
 from jobkeepd.errors import BadConfig
 
 PID = 42
@@ -63,16 +64,16 @@ def test_a_unit_has_a_configuration_of_its_own(tmp_path: Path) -> None:
 def test_units_are_installed_below_a_root_and_removed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The units name the installed programs; --uninstall leaves nothing behind. Either may be done again."""
     for _ in range(2):
-        assert installing.run([f"--root={tmp_path}"]) == 0
+        assert install.run([f"--root={tmp_path}"]) == 0
     report = json.loads(capsys.readouterr().out.splitlines()[-1])
     unit = (tmp_path / "etc/systemd/system/jobkeepd.service").read_text()
 
     assert len(report["files"]) == 4
     assert report["called"] == []
-    assert f"ExecStart={installing.programs()}d\n" in unit
-    assert "/usr/bin/jobkeep" not in unit or installing.programs() == "/usr/bin/jobkeep"
+    assert f"ExecStart={install.programs()}d\n" in unit
+    assert "/usr/bin/jobkeep" not in unit or install.programs() == "/usr/bin/jobkeep"
     for _ in range(2):
-        assert installing.run([f"--root={tmp_path}", "--uninstall"]) == 0
+        assert install.run([f"--root={tmp_path}", "--uninstall"]) == 0
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
@@ -81,7 +82,7 @@ def test_an_old_systemd_is_not_told_what_it_does_not_know(systemd: int | None, t
     """A group of the daemon's own, which limits need; where the version is not known it is told, and warns at most."""
     for name in ("jobkeepd.service", "user/jobkeepd.service"):
         unit = (Path(__file__).parents[2] / "systemd" / name).read_text()
-        fitting = installing.fitting(unit, systemd)
+        fitting = install.fitting(unit, systemd)
         assert ("DelegateSubgroup=daemon\n" in fitting) == told
         assert fitting.replace("DelegateSubgroup=daemon\n", "") == unit.replace("DelegateSubgroup=daemon\n", "")
 
@@ -93,7 +94,7 @@ def test_a_file_of_somebody_else_stays(tmp_path: Path, capsys: pytest.CaptureFix
     theirs.write_text("[Socket]\n")
 
     for words in (["--user"], ["--user", "--uninstall"]):
-        assert installing.run([f"--root={tmp_path}", *words]) == 1
+        assert install.run([f"--root={tmp_path}", *words]) == 1
         assert f"{theirs} is not from jobkeep" in capsys.readouterr().err
 
     assert os.listdir(theirs.parent) == ["jobkeepd.socket"]
@@ -103,5 +104,5 @@ def test_a_file_of_somebody_else_stays(tmp_path: Path, capsys: pytest.CaptureFix
 @pytest.mark.parametrize("program", ["/opt/my tools/jobkeep", "/opt/100%/jobkeep"])
 def test_a_path_that_a_unit_would_misread_is_refused(tmp_path: Path, program: str) -> None:
     """Rather than installing a unit that starts something else."""
-    with pytest.raises(installing.NotInstalled, match="misread"):
-        installing.install(installing.system_places(tmp_path), program)
+    with pytest.raises(install.NotInstalled, match="misread"):
+        install.install(install.system_places(tmp_path), program)

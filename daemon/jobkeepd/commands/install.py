@@ -67,7 +67,7 @@ def user_places(environ: Mapping[str, str], root: Path | None) -> dict[Path, Pat
 def source() -> Path:
     """Where the wheel has put them, or the checkout that this is."""
     bases = (sysconfig.get_path("data"), site.getuserbase())
-    folders = [*(Path(base, "share/jobkeep/systemd") for base in bases), Path(__file__).parents[2] / "systemd"]
+    folders = [*(Path(base, "share/jobkeep/systemd") for base in bases), Path(__file__).parents[3] / "systemd"]
     for folder in folders:
         if (folder / "jobkeepd.service").is_file():
             return folder

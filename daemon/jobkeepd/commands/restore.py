@@ -20,14 +20,14 @@ import msgspec
 from msgspec import Struct
 
 from jobkeepd import arguments, failures, instance
+from jobkeepd.commands.emergency import NOT_PERMITTED
+from jobkeepd.commands.takeover import become_owner
 from jobkeepd.composition import DATABASE
 from jobkeepd.config import load
-from jobkeepd.emergency import NOT_PERMITTED
 from jobkeepd.errors import AlreadyRunning, Corrupt, DaemonError, NotAdministrator, RunsUnknown
 from jobkeepd.spawner import record
 from jobkeepd.store import backups
 from jobkeepd.store.opening import create_file
-from jobkeepd.takeover import become_owner
 
 CONFLICT: Final = 5
 JUMP: Final = 1_000_000_000  # more than anybody has given out since the backup; and 2^53 has room for millions of them

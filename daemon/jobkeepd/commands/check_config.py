@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,10 +12,10 @@ import msgspec
 from msgspec import Struct, field
 
 from jobkeepd import arguments, failures, logs
-from jobkeepd.config import NAMED, SECRET, Config, load, overlay, read_file
+from jobkeepd.config import Config, load, overlay, read_file
 from jobkeepd.errors import BadConfig
+from jobkeepd.values import flat
 
-HIDDEN = "(hidden)"
 # What the paths follow where neither file nor environment says anything of them.
 _BY_SYSTEMD = {"daemon.state_dir": "STATE_DIRECTORY", "daemon.runtime_dir": "RUNTIME_DIRECTORY"}
 
@@ -90,19 +90,3 @@ def _has(table: Any, path: Sequence[str]) -> bool:
             return False
         table = table[name]
     return True
-
-
-def flat(config: Config, *, hide: bool = True) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """((section, key) or (section, name, key), value). Variables may be secrets: they are hidden, as arguments that
-    are said to be."""
-    for section, values in msgspec.to_builtins(config).items():
-        tables = {(section, name): table for name, table in values.items() if section in NAMED}
-        for where, table in tables.items() if section in NAMED else [((section,), values)]:
-            for key, value in table.items():
-                yield (*where, key), _hidden(key, value, table.get("secrets", ())) if hide else value
-
-
-def _hidden(key: str, value: Any, secrets: Sequence[str]) -> Any:
-    if key not in SECRET or not isinstance(value, dict):
-        return value
-    return {name: HIDDEN if key == "env" or name in secrets else each for name, each in value.items()}

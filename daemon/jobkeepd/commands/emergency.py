@@ -23,6 +23,7 @@ from msgspec import Struct
 
 from jobkeep.protocol.processes import EmergencyReport
 from jobkeepd import arguments, failures, instance, logs
+from jobkeepd.commands.takeover import become_owner, listener_of, lock_holder, take_over
 from jobkeepd.composition import DATABASE
 from jobkeepd.config import Config, load
 from jobkeepd.core.lease import ClientHolder
@@ -40,7 +41,6 @@ from jobkeepd.supervisor.cleanup import Cleanup, Row
 from jobkeepd.supervisor.emergency import Emergency, Fate, Sweep, Toll
 from jobkeepd.supervisor.supervisor import Supervisor
 from jobkeepd.supervisor.workshop import Workshop
-from jobkeepd.takeover import become_owner, listener_of, lock_holder, take_over
 
 log = structlog.get_logger()
 NOT_PERMITTED = 6
