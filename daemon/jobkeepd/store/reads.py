@@ -17,7 +17,7 @@ from jobkeepd.core.model import Entry, FailedItem, Job, Run, SavedCheckpoint
 from jobkeepd.core.queueing import Control
 from jobkeepd.core.retention import Ended
 from jobkeepd.core.secrets import Kept
-from jobkeepd.core.weight import up_to
+from jobkeepd.core.weight import HEAVIEST, up_to
 from jobkeepd.errors import AmbiguousJob, Corrupt, UnknownJob
 from jobkeepd.store import lookups, rows
 from jobkeepd.store.opening import OPEN_RUNS
@@ -84,7 +84,9 @@ def jobs(conn: sqlite3.Connection, sql: str, values: Sequence[Any] = ()) -> list
     return list(rows.readable(conn.execute(sql, values).fetchall()))
 
 
-def queued(conn: sqlite3.Connection, queue: str, limit: int, exclude: Sequence[str], heaviest: int) -> list[Job]:
+def queued(
+    conn: sqlite3.Connection, queue: str, limit: int, exclude: Sequence[str], heaviest: int = HEAVIEST
+) -> list[Job]:
     """Row by row: all of them together may be large."""
     left_out = set(exclude)
     rest = (row for row in conn.execute(QUEUED, (queue, limit + len(left_out))) if row[1] not in left_out)
