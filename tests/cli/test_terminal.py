@@ -12,6 +12,7 @@ import pytest
 
 from cli.conftest import start, written_to
 from cli.fake_daemon import FLUSH, FakeDaemon, chunk, ended, job
+from cli.test_lock_run import until
 
 
 @pytest.fixture
@@ -69,18 +70,31 @@ def test_a_follower_on_a_terminal_sees_how_it_goes(daemon: FakeDaemon, monkeypat
     """A line that is gone before the output comes; elsewhere there is none."""
     progress = {"done": 1, "total": 4, "note": None, "tallies": {}, "failed_items": 0}
 
+    def logs_looked_at(_: object) -> Iterator[dict[str, Any]]:
+        """Until there is a second look, by which what the first one found is drawn."""
+        yield FLUSH
+        seen = len(daemon.called("Get"))
+
+        def get(_: object) -> dict[str, Any]:
+            return {"job": job(progress=progress) if len(daemon.called("Get")) == seen + 1 else ended()}
+
+        daemon.answers["Get"] = get
+        until(lambda: len(daemon.called("Get")) > seen + 1)
+        yield chunk(b"hi\n")
+
     def logs(_: object) -> Iterator[dict[str, Any]]:
         yield FLUSH
         time.sleep(1.5)
         daemon.answers["Get"] = {"job": ended()}
         yield chunk(b"hi\n")
 
+    running = {"job": job(progress=progress)}
     daemon.answers.update(
-        Submit={"id": "k3x9a0b1", "state": "running", "created": True}, Logs=logs, Get={"job": job(progress=progress)}
+        Submit={"id": "k3x9a0b1", "state": "running", "created": True}, Logs=logs_looked_at, Get=running
     )
     monkeypatch.setenv("TERM", "xterm")
     on = on_a_terminal("run", "x", both=True)
-    daemon.answers["Get"] = {"job": job(progress=progress)}
+    daemon.answers.update(Logs=logs, Get=running)
     out, err = start("run", "x").communicate(timeout=120)
 
     assert "\r\x1b[K██████░░░░░░░░░░░░░░░░░░  1/4  25%" in on

@@ -222,7 +222,7 @@ def test_a_restart_of_the_daemon_is_survived_with_a_banner(scripted: Scripted, f
     """What has changed meanwhile is seen at once; a key pressed meanwhile does nothing and says so."""
 
     async def script(top: Top, pilot: Pilot) -> None:
-        await until(pilot, lambda: rows(top))
+        await until(pilot, lambda: rows(top) and scripted.daemon.called("Events"))  # or the next daemon would hang up
         scripted.daemon.close()
         scripted.hang_up()
         await until(pilot, lambda: "the daemon does not answer; its jobs run on" in screen(top))

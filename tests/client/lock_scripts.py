@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
+
+import pytest
+
+from jobkeep.client import keeper, lease, locks
 
 from .fake_daemon import Called, FakeDaemon, Refusal
 
@@ -29,3 +34,12 @@ class Granting:
 
     def renew(self, called: Called) -> Any:
         return LOST if self.lost.wait(min(called.parameters["linger_s"], self._linger_s)) else {}
+
+
+class Skipping:
+    """The clock of those who hold leases in this process: so many seconds ahead of the kernel's."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.s = 0.0
+        for module in (keeper, lease, locks):
+            monkeypatch.setattr(module, "monotonic", lambda: time.monotonic() + self.s)

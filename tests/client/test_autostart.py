@@ -91,7 +91,7 @@ def test_a_daemon_that_ends_at_once_is_quoted(environ: dict[str, str], monkeypat
     script = "echo first >&2; echo bad configuration >&2; echo hint: our own is better >&2"
 
     with pytest.raises(jobkeep.NoDaemon, match="ended at once: bad configuration$") as caught:
-        start_daemon(environ=environ, command=["/bin/sh", "-c", script])
+        start_daemon(environ=environ, command=["/bin/sh", "-c", script], timeout_s=PATIENCE_S)
 
     assert caught.value.hint == f"see {log}"
 
@@ -104,7 +104,7 @@ def test_a_daemon_that_is_set_up_wrongly_says_what_is_wrong(
     environ = {**environ, "JOBKEEP_LOCKS_TTL": "abc"}
 
     with pytest.raises(jobkeep.BadConfiguration, match="JOBKEEP_LOCKS_TTL = 'abc': not a duration") as caught:
-        start_daemon(environ=environ)
+        start_daemon(environ=environ, timeout_s=PATIENCE_S)
 
     assert of_client(caught.value).code == 2
     assert caught.value.hint == "jobkeep daemon check-config tells all that is wrong"

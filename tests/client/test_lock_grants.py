@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import anyio
 import pytest
 
 import jobkeep
-from jobkeep.client import channel, keeper, locks
-from jobkeep.client import lease as lease_module
+from jobkeep.client import channel, locks
 
 from .fake_daemon import Called, Drop, FakeDaemon
-from .lock_scripts import HELD, LOST, Granting
+from .lock_scripts import HELD, LOST, Granting, Skipping
 from .test_locks import PATIENCE_S, leases
 
 pytestmark = pytest.mark.anyio
@@ -65,14 +63,10 @@ async def test_a_grant_that_comes_late_is_confirmed_before_the_body_begins(
     daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was ours from when it was granted, and nobody here knows when that was."""
-    skipped_s = 0.0
-    monkeypatch.setattr(lease_module, "monotonic", lambda: time.monotonic() + skipped_s)
-    monkeypatch.setattr(locks, "monotonic", lambda: time.monotonic() + skipped_s)
-    monkeypatch.setattr(keeper, "monotonic", lambda: time.monotonic() + skipped_s)
+    skipped = Skipping(monkeypatch)
 
     def late(called: Called) -> dict[str, Any]:
-        nonlocal skipped_s
-        skipped_s += 25.0
+        skipped.s += 25.0
         return {"token": 6 + len(daemon.received("Locks.Acquire")), "ttl_s": 60.0}
 
     def renew(called: Called) -> Any:

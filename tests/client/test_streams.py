@@ -262,7 +262,7 @@ async def test_waiting_for_very_many_jobs_at_once_takes_few_connections(daemon: 
         for number in range(70):
             group.start_soon(ask, jk, f"j{number}")
         for _ in range(6):
-            assert await anyio.to_thread.run_sync(looked.acquire, True, 5.0)
+            assert await anyio.to_thread.run_sync(looked.acquire, True, 60.0)
         go.set()
 
     assert sorted(ended) == sorted(f"j{number}" for number in range(70))

@@ -118,7 +118,7 @@ def test_a_stream_that_is_half_read_goes_on_on_both_sides_of_a_fork(daemon: Fake
 
 def test_a_child_keeps_its_locks_whatever_its_parents_keepers_were_doing(daemon: FakeDaemon) -> None:
     """One of them may have been taking or giving back its link in the very moment of the fork."""
-    Granting(daemon, ttl_s=1.5)
+    Granting(daemon, linger_s=0.05)
     with jobkeep.connect_blocking(daemon.path) as jk:
 
         def take() -> None:

@@ -99,10 +99,9 @@ def test_new_runs_start_on_new_slots_and_the_old_ones_go(
         old = jk.run(["sh", "-c", f"while [ ! -e {gate} ]; do sleep 0.01; done"])
         wait_for(lambda: old.info().state == "running")
     with change(daemon, after) as jk:
-        new = jk.run(["sh", "-c", 'echo "$PPID"; sleep 600'])
-        wait_for(lambda: jk.job(new.id).info().state == "running")
-        (shim,) = {parent_of(pid) for pid, command in processes_of(daemon.home).items() if "echo" in command}
-        assert is_of(shim, after)
+        new = jk.run(["sh", "-c", "echo $$; exec sleep 600"])
+        leader = int(next(iter(new.logs(follow=True))))
+        wait_for(lambda: is_of(parent_of(leader), after))  # its shim, or its warden once the run has lasted
         assert any(is_of(pid, before) for pid in spawners_of(daemon.home))
         gate.touch()
         assert jk.job(old.id).wait(timeout=PATIENCE).state == "succeeded"
@@ -115,10 +114,9 @@ def test_a_shim_killed_after_the_change_costs_nothing(daemon: VersionedDaemon, b
     """The spawner that made way tells the exit."""
     gate = daemon.home / "gate"
     with started(daemon, before) as jk:
-        job = jk.run(["sh", "-c", f"while [ ! -e {gate} ]; do sleep 0.01; done; exit 9"]).id
-        wait_for(lambda: jk.job(job).info().state == "running")
+        running = jk.run(["sh", "-c", f"echo $$; while [ ! -e {gate} ]; do sleep 0.01; done; exit 9"])
+        job, leader = running.id, int(next(iter(running.logs(follow=True))))
     with change(daemon, after) as jk:
-        (leader,) = [pid for pid, command in processes_of(daemon.home).items() if "exit 9" in command]
         slay_slot(leader, daemon.home)
         gate.touch()
         outcome = jk.job(job).wait(timeout=PATIENCE).outcome

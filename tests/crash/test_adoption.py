@@ -175,7 +175,8 @@ def test_two_hundred_runs_survive_their_daemon(scene: Scene, capsys: pytest.Capt
         (scene.home / f"go.{number}").touch()
     until(lambda: not any(Path(f"/proc/{run.pid}").exists() for run in ending), "somebody who has seen the ends")
     until(lambda: len(list((scene.home / "state/spool").glob("*.finish"))) == FUNCTIONS // 2, "the results")
-    time.sleep(0.2)  # for them to write it down
+    runtime = str(scene.home / "run")
+    until(lambda: all(record.read(runtime, f"{run.job}.1", record.EXIT) for run in ending), "the records of the ends")
     over = time.time()
     time.sleep(0.2)  # so that the time of recovery can be told from that of the end
 

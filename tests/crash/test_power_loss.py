@@ -176,9 +176,8 @@ def disk() -> Iterator[ImageDisk]:
             finally:
                 slay_all(home)  # whoever is left of a test that failed keeps the disk busy
     finally:
-        devices = subprocess.run(["losetup", "-a"], capture_output=True, text=True).stdout
         shutil.rmtree(home)
-    assert str(home) not in devices
+    until(lambda: str(home) not in subprocess.run(["losetup", "-a"], capture_output=True, text=True).stdout)
 
 
 def lose_power(disk: ImageDisk, rounds: int) -> None:

@@ -36,6 +36,7 @@ async def batch(ctx, log: str, count: int, gate: str, stop_at: int):
     return (await ctx.for_each(range(count), one, key=str, every=5)).tallies
 
 def say_when(text: str, gate: str) -> None:
+    open(f"{gate}.{text}", "a").close()  # it has begun
     while not os.path.exists(gate):
         time.sleep(0.01)
     print(text)

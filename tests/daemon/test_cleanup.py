@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -83,10 +83,7 @@ def test_what_hid_from_a_run_is_known_by_those_who_saw_it(
         seen = by_pid(jk.processes())[child]
         assert (seen.verdict, seen.run, seen.action) == ("owned", f"{job.id}.1", "protected")
         assert jk.cleanup(dry_run=True).killed_count == 0
-        spawners = spawners_of(daemon.home)
-        for number in (signal.SIGSTOP, signal.SIGKILL):
-            for pid in spawners:
-                os.kill(pid, number)
+        kill_spawners(daemon.home)
         held.send(signal.SIGKILL)
     until(lambda: job.info().state == "failed", "the run is lost")
     assert is_alive(child)
@@ -99,6 +96,19 @@ def test_what_hid_from_a_run_is_known_by_those_who_saw_it(
     (row,) = [json.loads(line) for line in said if json.loads(line)["kind"] == "signalled" and str(child) in line]
     assert (row["by"]["uid"], row["data"]["pid"], row["data"]["evidence"]) == (os.getuid(), child, ["seen"])
     assert {"boot_id", "start_ticks", "pidfd_inode", "command", "reason", "signal", "cause"} <= row["data"].keys()
+
+
+def kill_spawners(home: Path) -> None:
+    """All have stopped before the first one dies: none sees another's end, and none hands its run over meanwhile."""
+    stopped: dict[int, Held] = {}
+    while others := [pid for pid in spawners_of(home) if pid not in stopped]:
+        for pid in others:
+            held = Held.take(pid, home)
+            if held is not None and held.send(signal.SIGSTOP):
+                stopped[pid] = held
+    for held in stopped.values():
+        with held:
+            held.send(signal.SIGKILL)
 
 
 def signals(job: jobkeep.Job) -> list[tuple[str, str, str]]:
@@ -172,9 +182,18 @@ def test_an_orphaned_driver_goes_with_its_browsers(jk: jobkeep.BlockingClient, f
     assert not any(is_alive(pid) for pid in pids)
 
 
+@contextmanager
+def killed(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """At the end, also of a test that has failed: it would be waited for in vain."""
+    try:
+        yield
+    finally:
+        process.kill()
+
+
 def test_a_family_with_a_parent_or_under_a_run_is_left(jk: jobkeep.BlockingClient, family: Family) -> None:
     """Whatever it is called."""
-    with subprocess.Popen([family.driver, "-c", family.script], start_new_session=True) as parent:
+    with subprocess.Popen([family.driver, "-c", family.script], start_new_session=True) as parent, killed(parent):
         foreign = pids_in(family.folder, 3)
         job = jk.run([family.driver, "-c", family.script])
         mine = set(pids_in(family.folder, 6)) - set(foreign)
@@ -186,5 +205,4 @@ def test_a_family_with_a_parent_or_under_a_run_is_left(jk: jobkeep.BlockingClien
         assert {(rows[pid].action, rows[pid].run) for pid in mine} == {("protected", f"{job.id}.1")}
         assert {rows[pid].family for pid in mine} == {"driver", "browser"}
         assert all(is_alive(pid) for pid in (*foreign, *mine))
-        parent.kill()
     job.cancel(force=True)

@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 import jobkeep
-from crash.judges import Held, is_alive, slay_all, spawners_of
+from crash.judges import Held, is_alive, slay_all
 from jobkeep.testing import PrivateDaemon
+
+from .test_cleanup import kill_spawners
 
 MOUNTS = [path for path in map(Path, ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")) if (path / "cgroup.procs").exists()]
 PATIENCE = 60.0
@@ -84,10 +86,7 @@ def test_what_hides_from_everything_ends_with_its_run(
     assert row.run == f"{job.id}.1"
     assert {"slot", "cgroup"} <= set(row.evidence)
     with Held.take(leader, daemon.home) as held:  # type: ignore[union-attr]
-        spawners = spawners_of(daemon.home)
-        for number in (signal.SIGSTOP, signal.SIGKILL):
-            for pid in spawners:
-                os.kill(pid, number)
+        kill_spawners(daemon.home)
         held.send(signal.SIGKILL)
     until(lambda: job.info().state == "failed")
     assert not is_alive(child)

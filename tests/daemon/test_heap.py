@@ -24,6 +24,8 @@ def settled() -> Iterator[None]:
     yield
     gc.set_threshold(*before)
     gc.unfreeze()
+    gc.collect()
+    gc.freeze()  # as it was: else each later collection of this process looks at all of it
 
 
 def ring() -> weakref.ref[Thing]:

@@ -27,9 +27,11 @@ from .holders import PATIENCE, PATIENCE_S, until
 
 # Answers HTTP, says so in a file of its own each time it starts, and has a child that hides from it.
 SERVER = """
-import http.server, os, sys
+import http.server, os, sys, time
 port, folder = int(sys.argv[1]), sys.argv[2]
 os.close(os.open(f"{folder}/start.{os.getpid()}", os.O_CREAT | os.O_EXCL))
+if os.path.exists(f"{folder}/child"):  # of the session before
+    os.unlink(f"{folder}/child")
 if os.fork() == 0:
     os.setsid()
     if os.fork() == 0:
@@ -38,6 +40,8 @@ if os.fork() == 0:
         os.execve("/bin/sleep", [f"{folder}/sleep", "1000"], {})
     os._exit(0)
 os.wait()
+while not os.path.exists(f"{folder}/child"):
+    time.sleep(0.01)
 http.server.HTTPServer.allow_reuse_address = True
 http.server.test(http.server.SimpleHTTPRequestHandler, port=port, bind="127.0.0.1")
 """
@@ -71,7 +75,7 @@ def daemon() -> Iterator[PrivateDaemon]:
         "HANGS": {**hangs, "START_TIMEOUT": "1s", "GRACE": "1s"},
         "SLOW": {
             "COMMAND": json.dumps(["sh", "-c", f"touch {home}/slow.$$; sleep 1000"]),
-            "READY": f'{{command = ["sh", "-c", "test -e {home}/gate || sleep 1000; : check"]}}',
+            "READY": f'{{command = ["sh", "-c", "test -e {home}/gate || exec sleep 1001"]}}',
             "HEALTH_TIMEOUT": "60s",
             "START_TIMEOUT": "60s",
             "GRACE": "1s",
@@ -199,7 +203,7 @@ def test_an_open_outlives_a_daemon_that_is_killed_in_the_middle_of_it(daemon: Pr
             got.append(session.pid)
 
     def checks() -> list[int]:
-        return [pid for pid, command in processes_of(daemon.home).items() if ": check" in command]
+        return [pid for pid, command in processes_of(daemon.home).items() if command == "sleep 1001"]
 
     opening = threading.Thread(target=opens)
     opening.start()

@@ -16,8 +16,10 @@ ALL = {"even": 30, "odd": 24, "failed": 6}
 
 def test_a_map_spreads_its_items_over_the_workers_of_the_cluster(site: Site) -> None:
     """The books are those of a batch, and the worker that runs the job takes items, too."""
-    log = site.log()
-    job = site.call("spread", log=log, count=COUNT)
+    log, gate = site.log(), site.log()
+    job = site.call("spread", log=log, count=COUNT, gate=gate, stop_at=0)
+    until(lambda: bool(lines(log)))  # by another worker than the one that waits: the second one may just be starting
+    gate.touch()
     assert job.result(timeout=60) == ALL
     info = job.info()
     assert (info.progress.done, info.progress.total, info.progress.failed_items) == (COUNT, COUNT, 6)

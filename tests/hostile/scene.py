@@ -112,14 +112,17 @@ def scene(large: int = 100, small: int = 20) -> Iterator[Scene]:
     """With jobs in a queue that starts none: large ones, so that a page of a list is as large as pages get, and small
     ones of the bystander.
     """
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # the daemon's, too
     daemon = PrivateDaemon(JOBKEEP_DAEMON_LOG_LEVEL="error")
-    with daemon as jk:
-        jk.pause_queue("default")
-        jobs = [jk.run(["true", str(number)], labels={"of": "bystander"}) for number in range(small)]
-        for _ in range(large):
-            jk.run(["true", "x" * 40_000])
-        for _ in range(3):
-            list(jk.jobs())
-        yield Scene(daemon, jobs[0].id)
+    try:
+        with daemon as jk:
+            jk.pause_queue("default")
+            jobs = [jk.run(["true", str(number)], labels={"of": "bystander"}) for number in range(small)]
+            for _ in range(large):
+                jk.run(["true", "x" * 40_000])
+            for _ in range(3):
+                list(jk.jobs())
+            yield Scene(daemon, jobs[0].id)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

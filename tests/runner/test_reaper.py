@@ -64,7 +64,7 @@ async def test_who_obeys_gets_one_signal_and_who_is_deaf_two(start: Start) -> No
     sights = [await seen(obedient.pid, "sleep"), await seen(deaf.pid, "sh"), await seen(stopped.pid, "sleep")]
     stopped.send_signal(19)
     with anyio.fail_after(60):
-        ended = await PidfdReaper(ME).end(sights, 0.3)
+        ended = await PidfdReaper(ME).end(sights, 1.0)
     assert [(each.gone, each.sent) for each in ended] == [(True, (15, 18)), (True, (15, 18, 9)), (True, (15, 18))]
     assert [obedient.wait(60), deaf.wait(60), stopped.wait(60)] == [-15, -9, -15]
     assert [each.who is not None and each.who.pid for each in ended] == [obedient.pid, deaf.pid, stopped.pid]

@@ -216,9 +216,10 @@ def spin(ctx: BlockingJobContext) -> None:
         time.sleep(0.01)
 
 
-async def block_loop(ctx: JobContext, gate: str) -> None:
-    await asyncio.sleep(0.2)
-    await ctx.progress(1)
+async def block_loop(begin: str, gate: str) -> None:
+    while not os.path.exists(begin):  # noqa: ASYNC240 - the test is another process
+        await asyncio.sleep(0.005)
+    print("blocked", flush=True)
     while not os.path.exists(gate):  # noqa: ASYNC240 - it blocks the loop on purpose
         time.sleep(0.005)  # noqa: ASYNC251 - as above
 

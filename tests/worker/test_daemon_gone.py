@@ -186,7 +186,7 @@ def test_a_worker_with_an_end_to_report_leaves_it_on_disk(
 def test_a_daemon_that_does_not_answer_is_left(daemon: FakeDaemon, start: Callable[..., Worker]) -> None:
     """Its silence must not hold the job: the checkpoint is durable on disk, and sent again."""
     daemon.silent = {"Checkpoint"}
-    start(reply_s=0.1, backoff_limit_s=0.05)
+    start(reply_s=0.5, backoff_limit_s=0.05)
     finish = daemon.finish_of("sample:items", number=13)
     assert finish["result"] == {"ok": 10, "failed": 3}
     daemon.until(lambda: len(daemon.attached) > 1, "second attach")  # on the other connection
@@ -210,7 +210,7 @@ def test_an_end_that_nobody_acknowledges_is_said_again(
 ) -> None:
     """Also while the worker is busy with short runs."""
     daemon.silent = {"Finish"}
-    start(reply_s=0.2, backoff_limit_s=0.05)
+    start(reply_s=0.5, backoff_limit_s=0.05)
     daemon.finish_of("sample:add", a=1)
     daemon.until(lambda: len(daemon.attached) > 1, "second attach")
     daemon.silent = set()

@@ -9,7 +9,7 @@ import pytest
 
 from .fake_daemon import FakeDaemon, Worker
 from .test_daemon_gone import vanishing
-from .test_stopping import started, waiting
+from .test_stopping import started, until_written, waiting
 
 
 def test_a_batch_is_given_time_for_its_item_and_then_cancelled(
@@ -38,14 +38,20 @@ def test_a_stop_reaches_a_run_after_many_short_ones(daemon: FakeDaemon, start: C
 def test_ticks_of_a_blocked_loop_stay_the_same(daemon: FakeDaemon, start: Callable[..., Worker]) -> None:
     """Beats go on, from a thread."""
     start(beat_s=0.02)
-    run = daemon.order("sample:block_loop", gate=str(daemon.directory / "gate"))
-    daemon.wait("Progress", run)
-    before = len(daemon.reports)
-    daemon.wait("Beat", run, number=before + 4)
-    ticks = [report["ticks"] for name, report in daemon.reports if name == "Beat" and "ticks" in report]
-    (daemon.directory / "gate").touch()
-    assert max(tick or 0 for tick in ticks) > 1
-    assert len(set(ticks[-3:])) == 1
+    begin, gate = daemon.directory / "begin", daemon.directory / "gate"
+    run = daemon.order("sample:block_loop", begin=str(begin), gate=str(gate))
+
+    def ticks() -> list[int]:
+        return [report.get("ticks") or 0 for name, report in daemon.reports if name == "Beat"]
+
+    daemon.until(lambda: max(ticks(), default=0) > 1, "ticks")
+    begin.touch()
+    until_written(daemon, run)
+    before = len(ticks())
+    daemon.until(lambda: len(ticks()) >= before + 4, "beats")
+    last = ticks()[-3:]
+    gate.touch()
+    assert len(set(last)) == 1
     plain = started(daemon, "sample:sleep_blocking")
     assert daemon.wait("Beat", plain).get("ticks") is None
 

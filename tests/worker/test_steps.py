@@ -73,7 +73,7 @@ def test_steps_without_a_daemon_are_durable_on_disk_and_handed_over_in_order(
 def test_an_unanswered_step_is_said_again(daemon: FakeDaemon, start: Callable[..., Worker]) -> None:
     """A daemon that took it without a reply gets it once more, and the job gets by with the disk meanwhile."""
     daemon.silent = {"SaveStep"}
-    worker = start(reply_s=0.1, backoff_limit_s=0.05)
+    worker = start(reply_s=0.5, backoff_limit_s=0.05)
     pid = worker.process.pid
     assert daemon.finish_of("sample:steps_async")["result"] == [3, pid]
     assert len([1 for ordinal, _, _ in saved(daemon) if ordinal == 0]) > 1
