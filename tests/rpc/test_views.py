@@ -45,7 +45,7 @@ def test_the_outcome_is_that_of_the_latest_run() -> None:
 
 
 def test_the_time_of_a_job_is_that_of_its_runs() -> None:
-    """Nobody expects the night in it that a failed job has waited for its resume; a clock that was set back is no time."""
+    """Nobody looks in it for the night that a failed job has waited for its resume; a clock set back takes none off."""
     back = structs.replace(RUN, number=2, started_at=90.0, ended_at=80.0)
     third = structs.replace(RUN, number=3, state="running", started_at=100.0, ended_at=None, outcome=None, status=None)
     runs = structs.replace(JOB, state="running", ended_at=None, outcome=None, run=third)
