@@ -10,7 +10,7 @@ WORKERS := $(shell cores=$$(nproc 2>/dev/null || echo 2); echo $$(( cores < 7 ? 
 unexport PYTHONDONTWRITEBYTECODE
 FITS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: demo test lint docs shots bench bench-million torture hostile test-systemd clean
+.PHONY: demo test lint docs shots bench bench-million torture hostile test-systemd compat-record clean
 
 demo: $(STAMP)
 	@echo "== demo: a real batch, killed twice, that loses nothing (ARGS=--terminate: jobs that do not want to end)"

@@ -29,7 +29,9 @@ class MessageTooLarge(ProtocolError):
 
 
 class DaemonUnreachable(JobkeepError):
-    """No daemon answers on the socket."""
+    """No daemon answers on the socket. `waited_s`: for how long one was waited for that had answered before."""
+
+    waited_s: float | None = None
 
     def __init__(self, socket: str, why: str, hint: str | None = None) -> None:
         super().__init__(f"no daemon answers on {socket}: {why}")

@@ -16,6 +16,7 @@ from jobkeepd.core.authz import Access
 from jobkeepd.core.families import Families
 from jobkeepd.core.firing import Terms
 from jobkeepd.core.model import Peer
+from jobkeepd.core.schedule import in_fields
 from jobkeepd.core.secrets import Kept, encoded, parted
 from jobkeepd.core.sessions import QUEUE as SESSIONS
 from jobkeepd.runner.base import Probing, Processes, SlotSource
@@ -115,7 +116,7 @@ def schedules(config: Config, secret: bytes) -> Configured:
         environment, data = _named(kept or Kept(), secret)
         environments[environment] = data
         terms[name] = Terms(
-            cron=given.cron,
+            cron=in_fields(given.cron),
             timezone=given.timezone,
             spec=spec,
             environment=environment,

@@ -220,5 +220,5 @@ def test_the_demo_says_what_is_missing_for_it(jobkeep: Jobkeep, monkeypatch: pyt
     monkeypatch.setattr(demo, "is_installed", lambda: False)
     done = jobkeep("demo")
 
-    assert done.code == 1
+    assert done.code == 2
     assert done.err.splitlines()[1] == "hint: pip install 'jobkeep[daemon]'"

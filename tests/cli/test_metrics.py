@@ -68,7 +68,7 @@ def test_a_textfile_appears_whole(jobkeep: Jobkeep, tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_written_is_told_in_words(jobkeep: Jobkeep, tmp_path: Path) -> None:
     """Not with a traceback."""
     done = jobkeep("metrics", "--textfile", str(tmp_path / "none" / "x.prom"))
-    assert done.code == 1
+    assert done.code == 2
     assert "No such file or directory" in done.err
     assert "Traceback" not in done.err
 
@@ -77,6 +77,6 @@ def test_without_the_extra_it_says_what_to_install(jobkeep: Jobkeep, monkeypatch
     """--json needs nothing."""
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
     done = jobkeep("metrics")
-    assert (done.code, done.out) == (1, "")
+    assert (done.code, done.out) == (2, "")
     assert "pip install 'jobkeep[metrics]'" in done.err
     assert json.loads(jobkeep("metrics", "--json").out) == FAMILIES

@@ -68,18 +68,6 @@ def test_text_is_cut_by_columns(raw: str, columns: int, shown: str) -> None:
     assert text.clip(raw, columns) == shown
 
 
-def test_a_column_of_nothing_goes_before_anything_is_cut() -> None:
-    """On a terminal that is too narrow; where there is room it stays, as it does in a pipe."""
-    jobs = [job(name="n" * 36), job(state="queued", name="sync", elapsed_s=None)]
-
-    assert "PROGRESS" in rows(jobs, PIPE)[0]
-    assert "PROGRESS" in rows(jobs, Style(tty=True, width=120, now=NOW))[0]
-    narrow = rows(jobs, TERMINAL)
-    assert "PROGRESS" not in narrow[0]
-    assert "n" * 36 in narrow[1]
-    assert all(text.width(line) <= 80 for line in narrow)
-
-
 @pytest.mark.parametrize(
     ("raw", "columns", "lines"),
     [
@@ -169,37 +157,6 @@ def test_progress_tells_what_is_left() -> None:
     assert progress.full(half, 720.0, True, False) == "180/360  50%  about 12 min left"
     assert progress.full(half, 720.0, False, True) == "████████████░░░░░░░░░░░░  180/360  50%"
     assert progress.full({"done": 5, "total": None}, 1.0, True, True) == "5"
-
-
-def test_rows_align_and_show_queues_only_if_they_differ() -> None:
-    """The table of `jobkeep ls` on a terminal."""
-    jobs = [
-        job(progress={"done": 217, "total": 360}),
-        ended("failed", exit_code=1, job__id="zz9", job__name="naïve-import"),
-    ]
-
-    assert rows(jobs, TERMINAL) == [
-        "ID        STATE      NAME          PROGRESS            ELAPSED  AGE",
-        "k3x9a0b1  ▶ running  backup        ██████░░░░ 217/360  12 min   15 min ago",
-        "zz9       ✗ failed   naïve-import                      12 min   3 min ago",
-    ]
-    assert rows([job(queue="io")], PIPE) == [
-        "ID        STATE      NAME    PROGRESS  ELAPSED  SINCE                 QUEUE",
-        "k3x9a0b1  ▶ running  backup            12 min   2026-03-01T11:45:00Z  io",
-    ]
-
-
-@pytest.mark.parametrize("width", [8, 20, 40, 60, 80, 200])
-def test_no_line_is_wider_than_the_terminal(width: int) -> None:
-    """Columns go and names shrink, but nothing wraps."""
-    style = Style(tty=True, width=width, now=NOW)
-    jobs = [job(name="漢字" * 20, queue="io"), ended("failed", signal=9, job__name="x" * 90)]
-    jobs[0]["progress"] = {"done": 1, "total": 100_000_000}
-
-    lines = rows(jobs, style)
-
-    assert max(map(text.width, lines)) <= width
-    assert lines[1].startswith("k3x9a0b"[: min(width - 1, 7)])
 
 
 def test_a_state_has_glyph_word_and_colour() -> None:

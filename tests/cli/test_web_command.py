@@ -27,7 +27,7 @@ def test_without_its_extra_it_says_what_to_install(
 ) -> None:
     """By name, with the command; and a port that is none is a usage error."""
     monkeypatch.setattr(web, "find_spec", lambda name: None if name == "uvicorn" else ModuleSpec(name, None))
-    assert main(["web"]) == 1
+    assert main(["web"]) == 2
     assert "needs uvicorn" in (said := capsys.readouterr().err)
     assert "pip install 'jobkeep[web]'" in said
     assert main(["web", "--port", "99999"]) == 2

@@ -136,6 +136,17 @@ def test_silence_closes_the_connection(daemon: FakeDaemon) -> None:
         assert jk.job("next").info().id == "next"
 
 
+def test_a_daemon_that_stays_away_is_waited_for_as_long_as_connect_was_told(daemon: FakeDaemon) -> None:
+    """And the error says how to wait for longer."""
+    with jobkeep.connect_blocking(daemon.path, patience=0.05) as jk:
+        daemon.stop()
+        with pytest.raises(jobkeep.DaemonUnreachable) as away:
+            next(iter(jk.events(follow=True)))
+
+    assert away.value.waited_s == 0.05
+    assert 'connect(patience="5m")' in (away.value.hint or "")
+
+
 def test_a_daemon_that_never_answers_is_given_up(daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also for what may be asked again: a long silence is no sign of life."""
     monkeypatch.setattr(patience, "_STEADY_S", 0.01)

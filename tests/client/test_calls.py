@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from pathlib import Path
 from typing import Any
@@ -157,6 +158,31 @@ async def test_a_daemon_that_stays_away_is_an_error(daemon: FakeDaemon) -> None:
         daemon.stop()
         with pytest.raises(jobkeep.DaemonUnreachable, match="no such socket"):
             await jk.job("j1").info()
+
+
+async def test_a_daemon_that_stays_away_is_waited_for_as_long_as_connect_was_told(daemon: FakeDaemon) -> None:
+    """And the error says how to wait for longer; one that was never there is an error at once."""
+    async with jobkeep.connect(daemon.path, patience="50ms") as jk:
+        daemon.stop()
+        with anyio.fail_after(5), pytest.raises(jobkeep.DaemonUnreachable) as away:
+            await jk.job("j1").result()
+        with pytest.raises(jobkeep.DaemonUnreachable) as unresolved:
+            await jk.run(["true"])
+    with pytest.raises(jobkeep.DaemonUnreachable) as never:
+        await jobkeep.connect(daemon.path).__aenter__()
+
+    assert away.value.waited_s == 0.05
+    assert 'connect(patience="5m")' in (away.value.hint or "")
+    assert "request_id" in (unresolved.value.hint or "")
+    assert "patience" in (unresolved.value.hint or "")
+    assert (never.value.waited_s, never.value.hint) == (None, None)
+
+
+async def test_how_long_to_wait_is_a_duration_or_none() -> None:
+    """None is for ever."""
+    with pytest.raises(jobkeep.InvalidRequest, match="patience: not a duration"):
+        jobkeep.connect("s", patience="soon")
+    assert patience.limit_s(None) == math.inf
 
 
 async def test_silence_is_an_error(daemon: FakeDaemon) -> None:

@@ -14,7 +14,7 @@ from jobkeep.protocol.jobs import JobSpec
 from jobkeepd.core.firing import MOST_MISSED, PUNCTUAL, Schedule, Terms, decide, obey, redefined
 from jobkeepd.core.model import Peer
 from jobkeepd.core.queueing import Deed
-from jobkeepd.core.schedule import check_schedule, due_between, times_after
+from jobkeepd.core.schedule import check_schedule, due_between, in_fields, times_after
 
 ME = Peer(1000, 1000, 42)
 BERLIN, LORD_HOWE = ZoneInfo("Europe/Berlin"), ZoneInfo("Australia/Lord_Howe")
@@ -32,6 +32,25 @@ STARTS = st.integers(0, 3 * 365 * 48).map(lambda half_hours: 1_767_225_600.0 + h
 def local(expression: str, zone: ZoneInfo, after: datetime, count: int) -> list[str]:
     found = islice(times_after(expression, zone, after.timestamp()), count)
     return [datetime.fromtimestamp(at, zone).isoformat() for at in found]
+
+
+@pytest.mark.parametrize(
+    ("short", "times"),
+    [
+        ("@hourly", ["2030-02-14T14:00:00+01:00", "2030-02-14T15:00:00+01:00"]),
+        ("@daily", ["2030-02-15T00:00:00+01:00", "2030-02-16T00:00:00+01:00"]),
+        (" @midnight", ["2030-02-15T00:00:00+01:00", "2030-02-16T00:00:00+01:00"]),
+        ("@weekly", ["2030-02-17T00:00:00+01:00", "2030-02-24T00:00:00+01:00"]),
+        ("@monthly", ["2030-03-01T00:00:00+01:00", "2030-04-01T00:00:00+02:00"]),
+        ("@yearly", ["2031-01-01T00:00:00+01:00", "2032-01-01T00:00:00+01:00"]),
+    ],
+)
+def test_shorthands_of_cron_are_known(short: str, times: list[str]) -> None:
+    """And stand for five fields, which are all that an older daemon knows."""
+    check_schedule(short)
+    assert local(short, BERLIN, datetime(2030, 2, 14, 13, 30, tzinfo=BERLIN), 2) == times
+    assert local(in_fields(short), BERLIN, datetime(2030, 2, 14, 13, 30, tzinfo=BERLIN), 2) == times
+    assert len(in_fields(short).split()) == 5
 
 
 @pytest.mark.parametrize("expression", ["30 2 * * *", "*/30 2 * * *"])

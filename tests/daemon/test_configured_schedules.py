@@ -42,7 +42,7 @@ def loaded(folder: Path, text: str, **environ: str) -> Config:
         ("[schedules.nightly]\ncron = '0 2 * * *'", "[schedules.nightly] command: neither a command nor a function"),
         (NIGHTLY.replace("0 2", "61 2"), "[schedules.nightly] cron: '61 2 * * *' is no cron expression"),
         (NIGHTLY.replace("0 2 * * *", "0 2 30 2 *"), "[schedules.nightly] cron: "),
-        (NIGHTLY.replace("0 2 * * *", "@daily"), "has not five fields, as in 0 2 * * *"),
+        (NIGHTLY.replace("0 2 * * *", "@nightly"), "'@nightly' is none of @hourly, @daily, "),
         (NIGHTLY + 'timezone = "Mars/Here"', "[schedules.nightly] timezone: 'Mars/Here' is no time zone"),
         (NIGHTLY + 'timezone = "../etc/passwd"', "is no time zone of this host"),
         (NIGHTLY + 'queue = "disk"', "[schedules.nightly] queue: there is no queue 'disk'; there are default"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -88,17 +90,41 @@ def test_an_old_systemd_is_not_told_what_it_does_not_know(systemd: int | None, t
 
 
 def test_a_file_of_somebody_else_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Where one place is taken, nothing is installed, and nothing is removed."""
-    theirs = tmp_path / "etc/systemd/user/jobkeepd.socket"
+    """Where one place is taken, nothing is installed; and all the others are removed."""
+    theirs, ours = (tmp_path / "etc/systemd/user" / name for name in ("jobkeepd.socket", "jobkeepd.service"))
     theirs.parent.mkdir(parents=True)
     theirs.write_text("[Socket]\n")
 
-    for words in (["--user"], ["--user", "--uninstall"]):
-        assert install.run([f"--root={tmp_path}", *words]) == 1
-        assert f"{theirs} is not from jobkeep" in capsys.readouterr().err
+    assert install.run([f"--root={tmp_path}", "--user"]) == 1
+    assert f"{theirs} is not from jobkeep" in capsys.readouterr().err
+    assert not ours.exists()
+    theirs.unlink()
+    assert install.run([f"--root={tmp_path}", "--user"]) == 0
+    theirs.write_text("[Socket]\n")
+    capsys.readouterr()
+    assert install.run([f"--root={tmp_path}", "--user", "--uninstall"]) == 1
+    report, said = capsys.readouterr()
+    assert (json.loads(report)["files"], json.loads(report)["left"]) == ([str(ours)], [str(theirs)])
+    assert f"{theirs} is not from jobkeep, and was left alone" in said
 
     assert os.listdir(theirs.parent) == ["jobkeepd.socket"]
     assert theirs.read_text() == "[Socket]\n"
+
+
+def test_the_command_line_says_what_was_left(tmp_path: Path) -> None:
+    """With the others gone, and an exit code for scripts."""
+    theirs = tmp_path / "etc/systemd/user/jobkeepd.socket"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("[Socket]\n")
+    ours = theirs.with_name("jobkeepd.service")
+    ours.write_text("# jobkeep: a unit\n")
+
+    words = ["daemon", "install", "--user", "--uninstall", f"--root={tmp_path}"]
+    done = subprocess.run([sys.executable, "-m", "jobkeep.cli", *words], capture_output=True, text=True, timeout=120)
+
+    assert done.returncode == 1
+    assert done.stdout == f"removed: {ours}\n"
+    assert f"{theirs} is not from jobkeep, and was left alone" in done.stderr
 
 
 @pytest.mark.parametrize("program", ["/opt/my tools/jobkeep", "/opt/100%/jobkeep"])

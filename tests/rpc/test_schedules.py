@@ -22,6 +22,11 @@ async def added(client: Client, **more: Any) -> dict[str, Any]:
     return schedule
 
 
+async def test_a_shorthand_is_kept_in_fields(served: Served, client: Client) -> None:
+    """So that every version knows what it means."""
+    assert (await added(client, cron="@daily"))["cron"] == "0 0 * * *"
+
+
 async def test_a_schedule_is_shown_with_its_next_three_times(served: Served, client: Client) -> None:
     """In UTC; what was left out is as documented."""
     schedule = await added(client)

@@ -44,6 +44,18 @@ def test_the_outcome_is_that_of_the_latest_run() -> None:
     assert view.ended_at == datetime(1970, 1, 1, 0, 0, 5, tzinfo=UTC)
 
 
+def test_the_time_of_a_job_is_that_of_its_runs() -> None:
+    """Nobody looks in it for the night that a failed job has waited for its resume; a clock set back takes none off."""
+    back = structs.replace(RUN, number=2, started_at=90.0, ended_at=80.0)
+    third = structs.replace(RUN, number=3, state="running", started_at=100.0, ended_at=None, outcome=None, status=None)
+    runs = structs.replace(JOB, state="running", ended_at=None, outcome=None, run=third)
+    waits = structs.replace(runs, state="queued", run=back)
+
+    assert job_view(runs, [RUN, back, third], None, 104.0).elapsed_s == 3.0 + 4.0
+    assert job_view(waits, [RUN, back], None, 104.0).elapsed_s == 3.0
+    assert job_view(structs.replace(waits, run=None, started_at=None), [], None, 104.0).elapsed_s is None
+
+
 def test_how_many_steps_are_stored_is_shown() -> None:
     """Of a job with a run, whatever has become of that; it costs no read."""
     counts = [job_view(each, [], None, 100.0).steps for each in (JOB, structs.replace(JOB, run=None))]

@@ -118,8 +118,10 @@ class BlockingChannel:
         """
         if began is not None:
             patience.held_since(began)
-        if self._path is None or patience.over() or not may_repeat(error, safe):
+        if self._path is None or not may_repeat(error, safe):
             raise error
+        if patience.over():
+            raise patience.told(error)
         sleep(patience.pause())
 
     def _borrow(self) -> PlainConnection:

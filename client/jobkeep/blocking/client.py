@@ -18,7 +18,7 @@ from jobkeep.blocking.sessions import BlockingSessionOpening
 from jobkeep.blocking.upkeep import BlockingUpkeep
 from jobkeep.client import requests, specs
 from jobkeep.client.following import EventFollower
-from jobkeep.client.patience import BREAKS
+from jobkeep.client.patience import BREAKS, RESTART_S, limit_s
 from jobkeep.client.specs import JobOptions
 from jobkeep.errors import JobkeepError
 from jobkeep.protocol.jobs import Event, Job, JobSpec
@@ -28,14 +28,21 @@ if TYPE_CHECKING:
     from jobkeep.protocol.durations import Duration
 
 
-def connect_blocking(socket: str | os.PathLike[str] | None = None, *, autostart: bool | None = None) -> BlockingClient:
+def connect_blocking(
+    socket: str | os.PathLike[str] | None = None,
+    *,
+    autostart: bool | None = None,
+    patience: Duration | None = RESTART_S,
+) -> BlockingClient:
     """A client whose calls block; `with` closes it at the end. Threads may share it.
 
     `socket` is a path; by default $JOBKEEP_SOCKET, the user's daemon, the system's, or a daemon started now.
     `autostart` False starts none, None leaves that to $JOBKEEP_AUTOSTART.
-    Raises DaemonUnreachable, or NoDaemon with a hint.
+    `patience` is how long calls and streams wait for a daemon that is away, None for ever; a lock has its `ttl`.
+    Raises InvalidRequest; DaemonUnreachable, or NoDaemon with a hint, at once.
     """
-    return BlockingClient(BlockingChannel(None if socket is None else os.fspath(socket), autostart))
+    path = None if socket is None else os.fspath(socket)
+    return BlockingClient(BlockingChannel(path, autostart, restart_s=limit_s(patience)))
 
 
 class BlockingSubmitter:
@@ -100,9 +107,9 @@ class BlockingClient(
     """A connection to one daemon. It outlives the daemon's restarts; threads may share it, and a forked child goes on
     with connections of its own.
 
-    What any call may raise: DaemonUnreachable where none answers for longer than a restart takes (10 s); ConnectionLost
-    where it may have taken effect and asking again could do more; ShuttingDown, OutcomeUnknown (the daemon's disk),
-    NotPermitted, ProtocolError, DaemonError. Durations are seconds, or such as "90s", "15m", "3.5h", "2d".
+    What any call may raise: DaemonUnreachable where none answers for as long as the `patience` of connect (10 s);
+    ConnectionLost where it may have taken effect and asking again could do more; ShuttingDown, OutcomeUnknown (the
+    daemon's disk), NotPermitted, ProtocolError, DaemonError. Durations are seconds, or such as "90s", "15m", "2d".
     """
 
     def __init__(self, channel: BlockingChannel) -> None:

@@ -151,7 +151,7 @@ def of_client(error: errors.JobkeepError) -> Failure:
     hint = error.hint
     if hint is None and isinstance(error, errors.UnknownSession | errors.SessionInUse):
         hint = "jobkeep session ls lists the sessions, and who uses them"
-    if hint is None and isinstance(error, errors.DaemonUnreachable):
+    if isinstance(error, errors.DaemonUnreachable) and (hint is None or error.waited_s is not None):
         hint = "jobkeep daemon start, or name its socket with --socket"
     since = _since("LockHeld", error.since_s) if isinstance(error, errors.LockHeld) else ""
     return Failure(f"{error}{since}", code, hint)

@@ -98,8 +98,10 @@ class Channel:
         """
         if began is not None:
             patience.held_since(began)
-        if self._path is None or patience.over() or not may_repeat(error, safe):
+        if self._path is None or not may_repeat(error, safe):
             raise error
+        if patience.over():
+            raise patience.told(error)
         await self._network.sleep(patience.pause())
 
     async def _shared(self) -> Link:

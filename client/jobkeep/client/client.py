@@ -14,7 +14,7 @@ from jobkeep.client.channel import Channel
 from jobkeep.client.following import EventFollower
 from jobkeep.client.jobs import JobHandle, wait
 from jobkeep.client.locks import Locking
-from jobkeep.client.patience import BREAKS
+from jobkeep.client.patience import BREAKS, RESTART_S, limit_s
 from jobkeep.client.queues import Queueing
 from jobkeep.client.schedules import Scheduling
 from jobkeep.client.sessions import SessionOpening
@@ -29,14 +29,21 @@ if TYPE_CHECKING:
     from jobkeep.protocol.durations import Duration
 
 
-def connect(socket: str | os.PathLike[str] | None = None, *, autostart: bool | None = None) -> Client:
+def connect(
+    socket: str | os.PathLike[str] | None = None,
+    *,
+    autostart: bool | None = None,
+    patience: Duration | None = RESTART_S,
+) -> Client:
     """A client to be used in `async with`, on asyncio and on trio.
 
     `socket` is a path; by default $JOBKEEP_SOCKET, the user's daemon, the system's, or a daemon started now.
     `autostart` False starts none, None leaves that to $JOBKEEP_AUTOSTART.
-    Entering raises DaemonUnreachable, or NoDaemon with a hint.
+    `patience` is how long calls and streams wait for a daemon that is away, None for ever; a lock has its `ttl`.
+    Raises InvalidRequest; entering raises DaemonUnreachable, or NoDaemon with a hint, at once.
     """
-    return Client(Channel(None if socket is None else os.fspath(socket), autostart))
+    path = None if socket is None else os.fspath(socket)
+    return Client(Channel(path, autostart, restart_s=limit_s(patience)))
 
 
 class Submitter:
@@ -97,9 +104,9 @@ class Submitter:
 class Client(Submitter, BulkActing, Locking, Queueing, Scheduling, SessionOpening, Administrator, Upkeep):
     """A connection to one daemon. It outlives the daemon's restarts; calls may overlap, and be cancelled at any time.
 
-    What any call may raise: DaemonUnreachable where none answers for longer than a restart takes (10 s); ConnectionLost
-    where it may have taken effect and asking again could do more; ShuttingDown, OutcomeUnknown (the daemon's disk),
-    NotPermitted, ProtocolError, DaemonError. Durations are seconds, or such as "90s", "15m", "3.5h", "2d".
+    What any call may raise: DaemonUnreachable where none answers for as long as the `patience` of connect (10 s);
+    ConnectionLost where it may have taken effect and asking again could do more; ShuttingDown, OutcomeUnknown (the
+    daemon's disk), NotPermitted, ProtocolError, DaemonError. Durations are seconds, or such as "90s", "15m", "2d".
     """
 
     def __init__(self, channel: Channel) -> None:

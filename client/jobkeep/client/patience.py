@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from math import inf
 from time import monotonic
+from typing import TYPE_CHECKING
 
+from jobkeep.client.requests import seconds
 from jobkeep.errors import (
     ConnectionLost,
     DaemonUnreachable,
@@ -14,6 +17,9 @@ from jobkeep.errors import (
     StreamDropped,
 )
 
+if TYPE_CHECKING:
+    from jobkeep.protocol.durations import Duration
+
 RESTART_S = 10.0  # how long a daemon may be away
 SILENCE_S = 30.0  # no reply at all for so long: the daemon hangs
 _FIRST_PAUSE_S = 0.02
@@ -21,6 +27,12 @@ _LONGEST_PAUSE_S = 0.5
 _STEADY_S = 1.0  # a connection that has held so long proves that the daemon was back
 
 BREAKS = (DaemonUnreachable, ShuttingDown, OutcomeUnknown, StreamDropped)
+
+
+def limit_s(patience: Duration | None) -> float:
+    """The argument `patience` of connect; None is for ever. Raises InvalidRequest."""
+    limit = seconds(patience, "patience")
+    return inf if limit is None else limit
 
 
 class Patience:
@@ -36,6 +48,16 @@ class Patience:
     def over(self) -> bool:
         """Whether to give up: never before a second attempt, as it may be ourselves who were held up for so long."""
         return self._pause > 0.0 and monotonic() - self._away_since >= self._limit
+
+    def told(self, error: JobkeepError) -> JobkeepError:
+        """The error that is given up for, which says how to wait for longer."""
+        if isinstance(error, DaemonUnreachable) and not isinstance(error, NoDaemon):
+            error.waited_s = self._limit
+            error.hint = error.hint or (
+                f"it was waited for {self._limit:g} s: connect(patience=\"5m\") waits for longer, None for ever; "
+                "jobkeep daemon start starts one"
+            )
+        return error
 
     def held_since(self, began: float) -> None:
         """The connection of time `began` (monotonic) was of use until now."""

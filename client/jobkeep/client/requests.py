@@ -13,7 +13,7 @@ from msgspec import Raw
 
 from jobkeep.client import routes, specs
 from jobkeep.client.routes import NOTHING, Request
-from jobkeep.errors import InvalidRequest, JobkeepError, TooLarge
+from jobkeep.errors import DaemonUnreachable, InvalidRequest, JobkeepError, TooLarge
 from jobkeep.protocol import admin, jobs
 from jobkeep.protocol import processes as process
 from jobkeep.protocol.durations import to_seconds
@@ -41,8 +41,10 @@ def new_id() -> str:
 def unresolved(error: JobkeepError, request_id: str) -> JobkeepError:
     """An error after which nobody knows whether a submit was accepted, with the way to find out."""
     error.request_id = request_id
-    if error.hint is None:
-        error.hint = f"whether it was accepted is unknown: the same again with request_id={request_id!r} is safe"
+    patience = error.hint if isinstance(error, DaemonUnreachable) and error.waited_s is not None else None
+    if error.hint is None or patience:
+        safe = f"whether it was accepted is unknown: the same again with request_id={request_id!r} is safe"
+        error.hint = f"{safe}; {patience}" if patience else safe
     return error
 
 

@@ -169,7 +169,7 @@ class Job(Struct, frozen=True, kw_only=True):
     started_at: datetime | None
     ended_at: datetime | None
     due_at: datetime | None  # of a scheduled job or of the next retry
-    elapsed_s: float | None
+    elapsed_s: float | None  # of its runs together, the one under way included; pauses between them are not counted
     progress: Progress
     checkpoint: Checkpoint | None
     steps: int = 0  # how many have their results stored, and are not run again

@@ -10,7 +10,7 @@ from jobkeep.errors import DaemonUnreachable, JobkeepError
 from jobkeep.wording import escape
 
 UNREACHABLE = 4
-FAILED = 1
+FAILED, USAGE = 1, 2
 
 
 def main() -> int:
@@ -21,7 +21,7 @@ def main() -> int:
     parser.add_argument("--open", action="store_true")
     parser.add_argument("--read-only", action="store_true")
     given = parser.parse_args()
-    from jobkeep.web.serve import serve
+    from jobkeep.web.serve import PortTaken, serve
 
     try:
         asyncio.run(serve(given.socket, given.port, given.open, given.read_only))
@@ -29,6 +29,8 @@ def main() -> int:
         return 0
     except JobkeepError as error:
         sys.stderr.write(f"jobkeep: {escape(str(error))}\n" + (f"hint: {escape(error.hint)}\n" if error.hint else ""))
+        if isinstance(error, PortTaken):
+            return USAGE
         return UNREACHABLE if isinstance(error, DaemonUnreachable) else FAILED
     return 0
 

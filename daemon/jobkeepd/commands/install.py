@@ -10,7 +10,7 @@ import site
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -45,8 +45,11 @@ def run(argv: Sequence[str]) -> int:
     except (NotInstalled, OSError) as error:
         sys.stderr.write(f"jobkeepd: {error}\n")
         return 1
-    sys.stdout.write(json.dumps({"files": done, "called": called, "uninstalled": given.uninstall}) + "\n")
-    return 0
+    left = [str(place) for place in places.values() if is_foreign(place)] if given.uninstall else []
+    sys.stderr.writelines(f"jobkeepd: {place} is not from jobkeep, and was left alone\n" for place in left)
+    report = {"files": done, "called": called, "uninstalled": given.uninstall, "left": left}
+    sys.stdout.write(json.dumps(report) + "\n")
+    return 1 if left else 0
 
 
 def system_places(root: Path | None) -> dict[Path, Path]:
@@ -104,7 +107,9 @@ def install(places: Mapping[Path, Path], program: str) -> list[str]:
     """All or, where one file is not ours, none. Raises NotInstalled, OSError."""
     if any(character.isspace() or character in "%'\"\\$" for character in program):
         raise NotInstalled(f"systemd would misread the path {program}: install jobkeep below another one")
-    _check(places.values())
+    for place in places.values():
+        if is_foreign(place):
+            raise NotInstalled(f"{place} is not from jobkeep, and was left alone: move it away first")
     version = systemd_version()
     for origin, place in places.items():
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -117,17 +122,16 @@ def install(places: Mapping[Path, Path], program: str) -> list[str]:
 
 
 def remove(places: Mapping[Path, Path]) -> list[str]:
-    _check(places.values())
-    found = [place for place in places.values() if place.exists()]
+    """All that are ours. Raises OSError."""
+    found = [place for place in places.values() if place.exists() and not is_foreign(place)]
     for place in found:
         place.unlink()
     return [str(place) for place in found]
 
 
-def _check(places: Iterable[Path]) -> None:
-    for place in places:
-        if place.is_symlink() or (place.exists() and not place.read_text("utf-8", "replace").startswith(_MARK)):
-            raise NotInstalled(f"{place} is not from jobkeep, and was left alone: move it away first")
+def is_foreign(place: Path) -> bool:
+    """Whether what is there is somebody else's."""
+    return place.is_symlink() or (place.exists() and not place.read_text("utf-8", "replace").startswith(_MARK))
 
 
 def _calls(user: bool, uninstall: bool) -> Iterator[str]:

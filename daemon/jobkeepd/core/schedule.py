@@ -11,6 +11,15 @@ from cronsim import CronSim, CronSimError
 
 _MOST_LOOKED_AT: Final = 5_000  # times of one look back: 0.2 s of work
 _LOOK_BACK: Final = 3 * 86400.0  # seconds, where there are more: every minute of these is fewer
+_SHORT: Final = {
+    "@hourly": "0 * * * *", "@daily": "0 0 * * *", "@midnight": "0 0 * * *", "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *", "@yearly": "0 0 1 1 *", "@annually": "0 0 1 1 *",
+}  # fmt: skip
+
+
+def in_fields(expression: str) -> str:
+    """What `@daily` and the like stand for; any other expression as it is."""
+    return _SHORT.get(expression.strip(), expression)
 
 
 def check_cron(expression: str) -> None:
@@ -22,7 +31,10 @@ def check_cron(expression: str) -> None:
 
 
 def check_schedule(expression: str) -> None:
-    """As check_cron; five fields, and it names a time. Raises ValueError."""
+    """As check_cron; five fields, or @daily and the like, and it names a time. Raises ValueError."""
+    expression = in_fields(expression)
+    if expression.strip().startswith("@"):
+        raise ValueError(f"{expression!r} is none of {', '.join(_SHORT)}")
     if len(expression.split()) != 5:
         raise ValueError(f"{expression!r} has not five fields, as in 0 2 * * *")
     check_cron(expression)
@@ -36,6 +48,7 @@ def times_after(expression: str, zone: tzinfo, after: float) -> Iterator[float]:
     A time that a change of the clock leaves out is the first moment behind it; one that comes twice is the first of
     the two. Where the hour is any (`*`) the minutes of both hours count: those jobs run by distance.
     """
+    expression = in_fields(expression)
     here = datetime.fromtimestamp(after, zone)
     by_distance = expression.split()[1].startswith("*")
     last = after

@@ -38,7 +38,7 @@ def refreshed(view: wire.Job, job: Job, live: Live | None, now: float, hold: Hol
     return structs.replace(
         view,
         health="ok" if live is None else live.health,
-        elapsed_s=_elapsed(job, now),
+        elapsed_s=_elapsed(view.runs, now),
         progress=job.progress if live is None else live.progress,
         heartbeat_age_s=None if live is None else live.heartbeat_age,
         stuck_for_s=None if live is None else live.stuck_for,
@@ -124,6 +124,7 @@ def holder_view(holder: Holder) -> locks.Holder:
 
 def _still_view(job: Job, runs: Sequence[Run]) -> wire.Job:
     spec = job.spec
+    shown = [run_view(run) for run in runs]
     return wire.Job(
         id=job.id,
         name=name_of(spec),
@@ -136,12 +137,12 @@ def _still_view(job: Job, runs: Sequence[Run]) -> wire.Job:
         lock=spec.lock,
         priority=spec.priority,
         attempt=0 if job.run is None else job.run.number,
-        runs=[run_view(run) for run in runs],
+        runs=shown,
         created_at=utc(job.created_at),
         started_at=utc_or_none(job.started_at),
         ended_at=utc_or_none(job.ended_at),
         due_at=utc_or_none(job.due_at),
-        elapsed_s=None if job.ended_at is None else _elapsed(job, job.ended_at),
+        elapsed_s=None if job.ended_at is None else _elapsed(shown, job.ended_at),
         progress=job.progress,
         checkpoint=_checkpoint(job),
         steps=0 if job.run is None else job.run.steps,
@@ -243,11 +244,12 @@ def _checkpoint(job: Job) -> wire.Checkpoint | None:
     return wire.Checkpoint(job.checkpoint_seq, utc(job.checkpoint_at))
 
 
-def _elapsed(job: Job, now: float) -> float | None:
-    if job.started_at is None:
+def _elapsed(runs: Sequence[wire.Run], now: float) -> float | None:
+    """What they have taken together; what was between them is nobody's time. None before the first."""
+    begun = [(run.started_at, run.ended_at or utc(now)) for run in runs if run.started_at is not None]
+    if not begun:
         return None
-    end = now if job.ended_at is None else job.ended_at
-    return max(0.0, end - job.started_at)  # the clock may have been set back meanwhile
+    return sum(max(0.0, (end - start).total_seconds()) for start, end in begun)  # the clock may have been set back
 
 
 def _by(peer: Peer | None) -> wire.By | None:

@@ -125,7 +125,7 @@ class SessionSettings(Struct, frozen=True, forbid_unknown_fields=True):
 class ScheduleSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """`[schedules.NAME]`: when, and what is submitted then."""
 
-    cron: str = ""  # five fields
+    cron: str = ""  # five fields, or @daily and the like
     timezone: str = "UTC"  # in which they are meant
     missed: Missed = "run_once"  # what becomes of times at which no daemon ran
     on_conflict: OnConflict | None = None  # what becomes of a job whose key another one has; None: it is left out

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from jobkeep.cli.failures import FAILED, Failure
+from jobkeep.cli.failures import UsageError
 from jobkeep.client.autostart import is_installed
 
 TYPE_CHECKING = False
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(context: Context, arguments: Options) -> int:
     if not is_installed():  # the wheel has the daemon's code, but not what that imports
-        raise Failure("the demo needs the daemon, which is not installed here", FAILED, "pip install 'jobkeep[daemon]'")
+        raise UsageError("the demo needs the daemon, which is not installed here", "pip install 'jobkeep[daemon]'")
     sys.stdout.flush()
     words = [f"--{name}" for name in ("terminate", "keep") if getattr(arguments, name)]
     os.execv(sys.executable, [sys.executable, "-m", "jobkeep.demo", *words])  # noqa: S606 - ourselves

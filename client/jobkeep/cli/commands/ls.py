@@ -18,6 +18,15 @@ if TYPE_CHECKING:
 LIVE = ("scheduled", "queued", "running", "cancelling")
 ENDED = ("succeeded", "failed", "cancelled")
 LIVE_SHOWN, ENDED_SHOWN, SHOWN, PAGE = 200, 20, 100, 500
+EXAMPLES = """\
+columns:
+  PROGRESS   what the job reports: items done, of how many; and why it is not started, or how it has failed, as far as
+             there is room (--no-trunc: all of it; jobkeep explain ID tells more)
+  ELAPSED    how long its runs took, the one under way included; what it waited before and between them does not count
+  AGE        since it ended, else since it was started first, else since the submit; when that was, as SINCE, elsewhere
+             than on a terminal; `due` is when a scheduled job joins its queue
+  LEFT       how long it will still take at this pace
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

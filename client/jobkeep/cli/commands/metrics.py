@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from jobkeep.cli.failures import FAILED, OK, Failure
+from jobkeep.cli.failures import FAILED, OK, USAGE, Failure, UsageError
 from jobkeep.cli.wire import ADMIN
 
 TYPE_CHECKING = False
@@ -59,10 +59,10 @@ def text(families: list[dict[str, Any]], *, openmetrics: bool) -> str:
         from prometheus_client.metrics_core import Metric
         from prometheus_client.openmetrics import exposition as open_exposition
     except ImportError:
-        raise Failure(
-            "the text of OpenMetrics needs prometheus-client", FAILED,
+        raise UsageError(
+            "the text of OpenMetrics needs prometheus-client, which is not installed here",
             "pip install 'jobkeep[metrics]', or --json, which needs nothing",
-        ) from None  # fmt: skip
+        ) from None
     metrics = []
     for family in families:
         metric = Metric(family["name"], family["help"], family["kind"])
@@ -84,4 +84,6 @@ def write(path: str, said: str) -> None:
     except OSError as error:
         if os.path.exists(fresh):
             os.unlink(fresh)
-        raise Failure(f"{error.strerror}: {path}", FAILED, "the folder has to be there, and writable") from None
+        wrong = isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError | PermissionError)
+        code = USAGE if wrong else FAILED
+        raise Failure(f"{error.strerror}: {path}", code, "the folder has to be there, and writable") from None

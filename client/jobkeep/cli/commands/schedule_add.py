@@ -24,10 +24,12 @@ USAGE = "jobkeep schedule add NAME CRON [OPTIONS] [--] COMMAND [ARGUMENT…]"
 EXAMPLES = """\
 examples:
   jobkeep schedule add nightly '0 2 * * *' -- ./backup.sh
+  jobkeep schedule add report @weekly -- make report
   jobkeep schedule add hourly '5 * * * *' --missed skip --key crm -- ./refresh.sh
 
-Five fields: minute, hour, day of the month, month, day of the week. A time that comes twice when clocks are set back is
-fired once, one that is left out when they are set forward right after that; with * as the hour, by distance.
+Five fields: minute, hour, day of the month, month, day of the week; or @hourly, @daily (at midnight), @weekly (on
+Sunday), @monthly, @yearly, which are kept as fields. A time that comes twice when clocks are set back is fired once,
+one that is left out when they are set forward right after that; with * as the hour, by distance.
 --missed says what becomes of times at which no daemon ran or the host slept, once that is over: skip (none is made up
 for), run_once (the latest), run_all (each, at most the latest 100). With --key a job whose predecessor lives on is left
 out, or what --on-conflict says.

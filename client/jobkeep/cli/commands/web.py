@@ -7,7 +7,7 @@ import sys
 from importlib.util import find_spec
 
 from jobkeep.cli import values
-from jobkeep.cli.failures import FAILED, Failure
+from jobkeep.cli.failures import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(context: Context, arguments: Options) -> int:
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
-        raise Failure(f"the dashboard needs {', '.join(missing)}", FAILED, "pip install 'jobkeep[web]'")
+        raise UsageError(f"web needs {', '.join(missing)}, not installed here", "pip install 'jobkeep[web]'")
     words = [f"--socket={arguments.socket}"] if arguments.socket else []
     words += [f"--port={arguments.port}"] if arguments.port is not None else []
     words += [f"--{flag}" for flag in ("open", "read-only") if getattr(arguments, flag.replace("-", "_"))]

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from jobkeep.cli.render.progress import brief, left
+from jobkeep.cli.render.outcome import cause, told_after
+from jobkeep.cli.render.progress import brief, counts, left
 from jobkeep.cli.render.style import DIM, Style, state_colour, state_word
-from jobkeep.cli.render.table import Cell, table
-from jobkeep.cli.render.text import escape
+from jobkeep.cli.render.table import GAP, Cell, table
+from jobkeep.cli.render.text import clip, escape, width
 from jobkeep.cli.render.times import span, when
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
+
+
+_PROGRESS = 3  # the column
+_SHORTEST, _LONGEST = 16, 40  # columns of a reason: on a narrow terminal, and where there is none
 
 
 def rows(jobs: Sequence[dict[str, Any]], style: Style) -> list[str]:
@@ -30,7 +35,31 @@ def rows(jobs: Sequence[dict[str, Any]], style: Style) -> list[str]:
         titles.append("LEFT")
         for row, text in zip(cells, remaining, strict=True):
             row.append((text, DIM))
+    room = _room(titles, cells, style)
+    for job, row in zip(jobs, cells, strict=True):
+        if reason := _reason(job):
+            row[_PROGRESS] = (clip(reason, room), None)
     return table(titles, cells, style, flexible=2, spare=spare)
+
+
+def _room(titles: Sequence[str], cells: Sequence[Sequence[Cell]], style: Style) -> int:
+    """For reasons: what the other columns leave, so that none has to go for them."""
+    if style.width is None:
+        return 1000 if style.whole_ids else _LONGEST
+    widths = [max([width(title), *(width(row[i][0]) for row in cells)]) for i, title in enumerate(titles)]
+    return max(style.width - sum(widths) + widths[_PROGRESS] - GAP * (len(widths) - 1), widths[_PROGRESS], _SHORTEST)
+
+
+def _reason(job: dict[str, Any]) -> str:
+    """Why it ended, or is not started, behind how far it is; empty where the bar says more."""
+    done, waits = counts(job.get("progress") or {}), job["state"] in ("queued", "scheduled")
+    if job["state"] in ("failed", "cancelled") or (waits and job.get("outcome")):
+        why = told_after(job["state"], cause(job.get("outcome"), job["kind"]))
+    else:
+        why = "" if done else escape(job.get("health_reason") or "")
+    if job.get("held"):
+        why = escape(job["held"]).removeprefix("it ")
+    return f"{done}  {why}" if done and why else why
 
 
 def _left(job: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ from jobkeep.protocol import schedules as wire
 from jobkeep.protocol.interface import Nothing
 from jobkeepd.core.firing import Order, Schedule, Terms
 from jobkeepd.core.model import Peer
+from jobkeepd.core.schedule import in_fields
 from jobkeepd.rpc.handlers.submit import Answer, Batch, checked_conflict
 from jobkeepd.rpc.services import Services
 from jobkeepd.rpc.views import deed_view, utc
@@ -25,7 +26,7 @@ async def add(services: Services, asked: wire.AddParameters, peer: Peer) -> wire
     batch.add(asked.spec, "spec.")
     (job,) = batch.jobs
     terms = Terms(
-        cron=asked.cron,
+        cron=in_fields(asked.cron),  # an older daemon knows only these
         timezone=asked.timezone,
         spec=job.spec,
         environment=job.environment,
