@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Generator
 from types import SimpleNamespace
 from typing import Any
@@ -75,7 +75,7 @@ class Scheduler:
         self.refuses: Exception | None = None  # who connects
         self.versions: dict[str, Any] = {}  # of itself and its workers, where they are not as here
         self.hosts_answer = True  # those of workers: that nobody listens there any more
-        self.topics: dict[str, list[tuple[float, Any]]] = defaultdict(list)
+        self.topics: dict[str, deque[tuple[float, Any]]] = defaultdict(lambda: deque(maxlen=1000))  # as Dask has it
         self.ever_said: list[tuple[float, str, Any]] = []  # topics may be forgotten
         self.datasets: dict[str, Future] = {}
         self.published = ""  # last

@@ -23,7 +23,7 @@ from jobkeep.dask_bridge.conversation import Conversation
 from jobkeep.dask_bridge.messages import (
     PROTOCOL,
     Fence,
-    Go,
+    FromBridge,
     Parcel,
     Stop,
     Terms,
@@ -38,7 +38,7 @@ from jobkeep.dask_bridge.settings import Cluster
 from jobkeep.dask_bridge.topics import said_down
 from jobkeep.protocol.jobs import ErrorInfo
 from jobkeep.protocol.worker import LOST
-from jobkeep.sdk.port import LEASE_LOST
+from jobkeep.sdk.port import DRAIN, LEASE_LOST
 from jobkeep.worker.active import ActiveRun
 from jobkeep.worker.doorbell import Doorbell
 from jobkeep.worker.ending import Ending, raised, stopped
@@ -51,7 +51,7 @@ AGAIN_S: Final = 0.5  # before a scheduler that is gone is looked for again
 
 def terms(cluster: Cluster) -> Terms:
     lease = cluster.lost_after
-    return Terms(lease_s=lease, beat_s=min(BEAT_S, lease / 4), attention_s=ATTENTION_S, fenced_s=min(FENCED_S, lease))
+    return Terms(lease_s=lease, beat_s=min(BEAT_S, lease / 8), attention_s=ATTENTION_S, fenced_s=min(FENCED_S, lease))
 
 
 class Bridge:
@@ -138,9 +138,9 @@ class Bridge:
         return name, future
 
     async def _is_to_end(self, client: Any, name: str) -> bool:
-        """Somebody has stopped that task, or it was never allowed to begin."""
+        """Somebody has stopped that task, or it was never allowed to begin: then nobody has said anything to it."""
         said = [message.said for message in await said_down(client, name)]
-        return not any(isinstance(each, Go) for each in said) or any(isinstance(each, Stop | Fence) for each in said)
+        return not said or any(isinstance(each, Fence) or is_pressing(each) for each in said)
 
     async def _end(self, client: Any, name: str) -> Any:
         """See to it that nothing of a task goes on; its future, if it has one."""
@@ -185,6 +185,11 @@ async def carry(cluster: Cluster, run: ActiveRun, doorbell: Doorbell) -> Ending:
     if run.stop_reason not in (None, LEASE_LOST) and (ending.reason or "").startswith(LOST):
         return stopped(run.stop_reason or "cancelled")
     return ending
+
+
+def is_pressing(said: FromBridge) -> bool:
+    """A drain is not: the task may go on for as long as it takes."""
+    return isinstance(said, Stop) and said.reason != DRAIN
 
 
 def lost(why: str) -> Ending:
