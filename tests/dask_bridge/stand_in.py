@@ -11,11 +11,9 @@ from typing import Any
 
 import pytest
 from distributed.client import FutureCancelledError
-from msgspec import Raw
 
 from dask_bridge.virtual import now
 from jobkeep.dask_bridge import cluster as connecting
-from jobkeep.dask_bridge.bridge import carry
 from jobkeep.dask_bridge.messages import (
     MARK,
     Begins,
@@ -29,10 +27,6 @@ from jobkeep.dask_bridge.messages import (
     upward,
 )
 from jobkeep.dask_bridge.settings import Cluster
-from jobkeep.protocol.worker import ProgressParameters, RunOrder
-from jobkeep.worker.active import ActiveRun
-from jobkeep.worker.doorbell import Doorbell
-from jobkeep.worker.ending import Ending
 
 LAB = Cluster(name="lab", address="tcp://lab:8786", lost_after=60.0)
 
@@ -72,6 +66,7 @@ class Scheduler:
     def __init__(self, *workers: str) -> None:
         self.workers = set(workers)
         self.is_there = True
+        self.silent_s = 0.0  # before who connects in vain gives up
         self.refuses: Exception | None = None  # who connects
         self.versions: dict[str, Any] = {}  # of itself and its workers, where they are not as here
         self.hosts_answer = True  # those of workers: that nobody listens there any more
@@ -151,6 +146,7 @@ class Client:
             if self._scheduler.refuses is not None:
                 raise self._scheduler.refuses
             if not self._scheduler.is_there:
+                await asyncio.sleep(self._scheduler.silent_s)
                 raise OSError("Timed out trying to connect")
             self._scheduler.clients.append(self)
             return self
@@ -260,40 +256,3 @@ class Task:
                 if isinstance(said, kind):
                     return at
             await asyncio.sleep(0.01)
-
-
-class Daemon:
-    """What a bridge tells of its run: a messenger, which keeps it."""
-
-    def __init__(self, **order: Any) -> None:
-        self.progress_made: list[ProgressParameters] = []
-        given: dict[str, Any] = {"run": "j/1", "job": "j", "number": 1, **order}
-        self.run = ActiveRun(
-            RunOrder(
-                fence=1, function="m:f", arguments=Raw(b"{}"), name="j", cookie="", stdout="", stderr="", **given
-            ), self, attention_s=2.0,
-        )  # fmt: skip
-
-    async def carry(self, cluster: Cluster = LAB) -> Ending:
-        """Have a bridge carry the run, as its process does."""
-        doorbell = Doorbell()
-        serving = asyncio.ensure_future(doorbell.serve())
-        try:
-            return await carry(cluster, self.run, doorbell)
-        finally:
-            serving.cancel()
-            doorbell.close()
-
-    def notes(self) -> list[str | None]:
-        return [each.note for each in self.progress_made]
-
-    def progress(self, parameters: ProgressParameters) -> None:
-        self.progress_made.append(parameters)
-
-    def checkpoint(self, parameters: Any) -> None: ...
-    def step(self, parameters: Any) -> None: ...
-    def beat(self, parameters: Any) -> None: ...
-    def ask(self, query: Any) -> None: ...
-    def look(self) -> None: ...
-    def untend(self) -> None: ...
-    def wake(self) -> None: ...

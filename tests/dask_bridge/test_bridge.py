@@ -11,7 +11,8 @@ pytest.importorskip("distributed", reason="the extra dask is not installed")
 
 from msgspec import Raw
 
-from dask_bridge.stand_in import LAB, Daemon, Scheduler, Task, install
+from dask_bridge.stand_in import LAB, Scheduler, Task, install
+from dask_bridge.stand_in_daemon import Daemon
 from dask_bridge.virtual import now, virtually
 from jobkeep.dask_bridge.messages import Ended, Fence, Go, Lives, Stop
 from jobkeep.dask_bridge.settings import Cluster

@@ -14,7 +14,8 @@ pytest.importorskip("distributed", reason="the extra dask is not installed")
 from msgspec import Raw
 from msgspec.structs import replace
 
-from dask_bridge.stand_in import LAB, Daemon, Scheduler, install
+from dask_bridge.stand_in import LAB, Scheduler, install
+from dask_bridge.stand_in_daemon import Daemon
 from dask_bridge.virtual import now, virtually
 from jobkeep.dask_bridge import remote
 from jobkeep.dask_bridge.bridge import terms

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import secrets
 import signal
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from typing import Any, Final
+
+import anyio
 
 from jobkeep.dask_bridge.cluster import (
     CLOSE_S,
@@ -68,16 +70,23 @@ class Bridge:
     async def carry(self) -> Ending:
         """How the run has ended."""
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, self._forced.set)
+        loop.add_signal_handler(signal.SIGTERM, self._force)
         try:
             return await self._carry()
         finally:
             loop.remove_signal_handler(signal.SIGTERM)
 
+    def _force(self) -> None:
+        self._forced.set()
+        self._run.port.announce()
+
     async def _carry(self) -> Ending:
         while True:
             try:
-                async with connected(self._cluster) as client:
+                async with AsyncExitStack() as stack:
+                    client = await self._connection(stack)
+                    if client is None:
+                        return self._given_up()
                     with lost_with_its_connections(client):
                         ending = await self._with(client)
                     if ending is not None:
@@ -85,13 +94,40 @@ class Bridge:
             except (Unreachable, SchedulerLost) as error:
                 if self._name is None and isinstance(error, Unreachable):
                     return Ending("failed", error=ErrorInfo("ClusterUnreachable", str(error)))
-                if (stop := self._run.stop_reason) is not None and self._forced.is_set():
-                    return stopped(stop)
-                if self._talk.lease_is_over:
-                    why = f"the scheduler of {self._cluster.place} has been away for {self._cluster.lost_after:g} s"
-                    return lost(why)
+                if self._is_in_vain():
+                    return self._given_up()
                 self._talk.say_of_scheduler(f"the scheduler of dask:{self._cluster.name} is away")
                 await asyncio.sleep(AGAIN_S)
+
+    async def _connection(self, stack: AsyncExitStack) -> Any:
+        """A client of the scheduler; None once there is no use in one. Raises Unreachable."""
+        connecting = asyncio.ensure_future(stack.enter_async_context(connected(self._cluster)))
+        watching = asyncio.ensure_future(self._until_in_vain())
+        try:
+            await asyncio.wait([connecting, watching], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            watching.cancel()
+            connecting.cancel()
+        await asyncio.wait([connecting, watching])
+        return None if connecting.cancelled() else connecting.result()
+
+    async def _until_in_vain(self) -> None:
+        with anyio.move_on_after(None if self._name is None else self._talk.lease_left):
+            await self._run.port.until(self._is_in_vain)
+
+    def _is_in_vain(self) -> bool:
+        """Nothing has begun anywhere, and nothing is to; or who waits for its end has waited for long enough.
+
+        Of a later run nobody here knows whether a task of an earlier one goes on.
+        """
+        if self._run.stop_reason is not None:
+            return self._forced.is_set() or (self._name is None and self._run.order.number == 1)
+        return self._name is not None and self._talk.lease_is_over
+
+    def _given_up(self) -> Ending:
+        if self._run.stop_reason is not None:
+            return stopped(self._run.stop_reason)
+        return lost(f"the scheduler of {self._cluster.place} has been away for {self._cluster.lost_after:g} s")
 
     async def _with(self, client: Any) -> Ending | None:
         """None: the task has ended without having begun, and is submitted again."""

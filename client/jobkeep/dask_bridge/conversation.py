@@ -78,11 +78,13 @@ class Conversation:
     @property
     def lease_is_over(self) -> bool:
         """The task has ended itself by now, wherever it is."""
-        return anyio.current_time() >= self._lease_end
+        return self.lease_left <= 0
 
     @property
-    def _lease_end(self) -> float:
-        return self._heard_at + self._terms.lease_s * MARGIN + self._terms.fenced_s
+    def lease_left(self) -> float:
+        """Seconds; none or less once it is over."""
+        end = self._heard_at + self._terms.lease_s * MARGIN + self._terms.fenced_s
+        return end - anyio.current_time()
 
     @property
     def has_begun(self) -> bool:
@@ -91,7 +93,7 @@ class Conversation:
 
     async def until_lease_is_over(self) -> None:
         if self.has_begun:
-            await asyncio.sleep(max(0.0, self._lease_end - anyio.current_time()))
+            await asyncio.sleep(max(0.0, self.lease_left))
 
     def say_of_scheduler(self, note: str) -> None:
         """Tell people, once."""

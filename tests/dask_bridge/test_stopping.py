@@ -1,0 +1,111 @@
+"""When a bridge that has no connection to its scheduler leaves it at that: in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+import pytest
+
+pytest.importorskip("distributed", reason="the extra dask is not installed")
+
+from dask_bridge.stand_in import LAB, Scheduler, install
+from dask_bridge.stand_in_daemon import Daemon
+from dask_bridge.virtual import now, virtually
+from jobkeep.dask_bridge.messages import Go
+from jobkeep.worker.ending import Ending
+
+ONE = "tcp://one:1"
+LATEST = LAB.lost_after * 1.1 + 2.0
+MOMENTS = pytest.mark.parametrize("after", [0.0, 3.0, 29.9])  # seconds in which it tries to connect
+
+
+@pytest.fixture
+def silent(monkeypatch: pytest.MonkeyPatch) -> Scheduler:
+    """One that is not there, which its clients find out after half a minute."""
+    scheduler = Scheduler(ONE)
+    scheduler.silent_s = 30.0
+    install(monkeypatch, {LAB.address: scheduler})
+    return scheduler
+
+
+@MOMENTS
+@pytest.mark.parametrize("reason", ["cancelled", "timeout", "drain"])
+def test_a_run_that_is_to_stop_before_its_bridge_is_connected_ends_at_once(
+    reason: str, after: float, silent: Scheduler
+) -> None:
+    """It has begun nowhere: nothing needs any grace."""
+
+    async def story() -> None:
+        silent.leave()
+        daemon = Daemon()
+        carrying = asyncio.ensure_future(daemon.carry())
+        await asyncio.sleep(after)
+        asked = now()
+        daemon.run.ask_to_stop(reason, asked)
+        assert (await carrying).reason == reason
+        assert now() - asked < 0.1
+        assert not silent.submitted
+
+    virtually(story)
+
+
+def test_a_later_run_looks_for_the_task_of_an_earlier_one_for_as_long_as_it_has_grace(silent: Scheduler) -> None:
+    """That may go on there. Afterwards, which is when the daemon sends SIGTERM, it ends with its lease."""
+
+    async def story() -> None:
+        silent.leave()
+        daemon = Daemon(run="j/2", number=2)
+        carrying = asyncio.ensure_future(daemon.carry())
+        await asyncio.sleep(3.0)
+        daemon.run.ask_to_stop("cancelled", now())
+        await asyncio.sleep(10.0)
+        assert not carrying.done()
+        forced = now()
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert (await carrying).outcome == "cancelled"
+        assert now() - forced < 0.1
+
+    virtually(story)
+
+
+async def begun(scheduler: Scheduler, daemon: Daemon) -> asyncio.Future[Ending]:
+    """The task has begun, and its scheduler is away since."""
+    carrying = asyncio.ensure_future(daemon.carry())
+    task = await scheduler.taken(ONE)
+    await task.hears(Go)
+    scheduler.leave()
+    await asyncio.sleep(5.0)
+    assert not carrying.done()
+    return carrying
+
+
+def test_a_cancelled_run_whose_scheduler_is_away_ends_once_its_grace_is_over(silent: Scheduler) -> None:
+    """However long it takes to find out that nobody answers."""
+
+    async def story() -> None:
+        daemon = Daemon()
+        carrying = await begun(silent, daemon)
+        daemon.run.ask_to_stop("cancelled", now())
+        await asyncio.sleep(10.0)
+        assert not carrying.done()
+        forced = now()
+        os.kill(os.getpid(), signal.SIGTERM)
+        await carrying
+        assert now() - forced < 1.0
+
+    virtually(story)
+
+
+def test_a_run_whose_scheduler_stays_away_is_lost_when_its_lease_is_over(silent: Scheduler) -> None:
+    """However long it takes to find out that nobody answers."""
+
+    async def story() -> None:
+        carrying = await begun(silent, Daemon())
+        left = now() - 5.0
+        ending = await carrying
+        assert ending.reason == "lost: the scheduler of dask:lab at tcp://lab:8786 has been away for 60 s"
+        assert LATEST - 2.0 <= now() - left <= LATEST + 1.0
+
+    virtually(story)
