@@ -20,6 +20,7 @@ from jobkeep.dask_bridge.messages import (
     Ended,
     FromBridge,
     FromTask,
+    Place,
     Upward,
     decode_downward,
     downward,
@@ -29,6 +30,11 @@ from jobkeep.dask_bridge.messages import (
 from jobkeep.dask_bridge.settings import Cluster
 
 LAB = Cluster(name="lab", address="tcp://lab:8786", lost_after=60.0)
+
+
+def place(worker: str) -> Place:
+    """Where a task is that this worker has, and how its process is found to live."""
+    return Place(worker, int(worker.rpartition(":")[2]))
 
 
 class Future:
@@ -65,6 +71,7 @@ class Scheduler:
 
     def __init__(self, *workers: str) -> None:
         self.workers = set(workers)
+        self.processes = set(workers)  # may live on when the scheduler has lost the worker
         self.is_there = True
         self.silent_s = 0.0  # before who connects in vain gives up
         self.refuses: Exception | None = None  # who connects
@@ -86,6 +93,11 @@ class Scheduler:
 
     def kill(self, worker: str) -> None:
         """Its tasks go back among those that wait for one that has room."""
+        self.close(worker)
+        self.processes.discard(worker)
+
+    def close(self, worker: str) -> None:
+        """It takes its leave, and the process waits for what it still has in work."""
         self.workers.discard(worker)
 
     def leave(self) -> None:
@@ -123,7 +135,7 @@ def install(patch: pytest.MonkeyPatch, schedulers: dict[str, Scheduler]) -> None
     """Let bridges find those, by address, in the place of real ones."""
 
     async def dial(host: str, port: int) -> tuple[None, SimpleNamespace]:
-        if any(f"tcp://{host}:{port}" in scheduler.workers for scheduler in schedulers.values()):
+        if any(f"tcp://{host}:{port}" in scheduler.processes for scheduler in schedulers.values()):
             return None, SimpleNamespace(close=lambda: None)
         if not all(scheduler.hosts_answer for scheduler in schedulers.values()):
             await asyncio.sleep(3600)
@@ -202,10 +214,7 @@ class Client:
 
     async def restart_workers(self, workers: list[str], **_: Any) -> None:
         self._there().restarted += workers
-        self._scheduler.workers -= {*workers}
-
-    async def processing(self) -> dict[str, list[str]]:
-        return {}
+        self._scheduler.workers -= {*workers}  # their processes wait for what they have in work
 
     async def cancel(self, futures: list[Future]) -> None:
         for future in futures:
@@ -230,7 +239,7 @@ class Task:
         self.start = start
         self._scheduler = scheduler
         self._numbers = itertools.count(1)
-        self.say(Begins(worker))
+        self.say(Begins(place(worker)))
 
     def say(self, said: FromTask) -> None:
         self._scheduler.publish(upward(self.name), encode(Upward(self.start, next(self._numbers), said)))

@@ -11,7 +11,7 @@ pytest.importorskip("distributed", reason="the extra dask is not installed")
 
 from msgspec import Raw
 
-from dask_bridge.stand_in import LAB, Scheduler, Task, install
+from dask_bridge.stand_in import LAB, Scheduler, Task, install, place
 from dask_bridge.stand_in_daemon import Daemon
 from dask_bridge.virtual import now, virtually
 from jobkeep.dask_bridge.messages import Ended, Fence, Go, Lives, Stop
@@ -37,7 +37,7 @@ class Stage:
         """It gives signs of life, as a task does."""
         until = now() + for_s
         while now() < until:
-            self.task.say(Lives(ONE))
+            self.task.say(Lives(place(ONE)))
             await asyncio.sleep(min(2.0, until - now()))
 
 

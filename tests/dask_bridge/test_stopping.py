@@ -1,4 +1,4 @@
-"""When a bridge that has no connection to its scheduler leaves it at that: in virtual time."""
+"""When a bridge takes a run for ended, with and without a connection to its scheduler: in virtual time."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import pytest
 
 pytest.importorskip("distributed", reason="the extra dask is not installed")
 
-from dask_bridge.stand_in import LAB, Scheduler, install
+from dask_bridge.stand_in import LAB, Scheduler, Task, install, place
 from dask_bridge.stand_in_daemon import Daemon
 from dask_bridge.virtual import now, virtually
-from jobkeep.dask_bridge.messages import Go
+from jobkeep.dask_bridge.messages import Fence, Go, Lives, Stop
 from jobkeep.worker.ending import Ending
 
 ONE = "tcp://one:1"
@@ -107,5 +107,93 @@ def test_a_run_whose_scheduler_stays_away_is_lost_when_its_lease_is_over(silent:
         ending = await carrying
         assert ending.reason == "lost: the scheduler of dask:lab at tcp://lab:8786 has been away for 60 s"
         assert LATEST - 2.0 <= now() - left <= LATEST + 1.0
+
+    virtually(story)
+
+
+async def living(scheduler: Scheduler) -> Task:
+    """The task has begun, and gives signs of life for a while."""
+    task = await scheduler.taken(ONE)
+    await task.hears(Go)
+    for _ in range(3):
+        task.say(Lives(place(ONE)))
+        await asyncio.sleep(2.0)
+    return task
+
+
+def test_a_function_that_goes_on_while_its_worker_ends_is_not_lost_before_its_process_has_ended(
+    silent: Scheduler,
+) -> None:
+    """Or it would run twice. It is told at once that it may not go on."""
+
+    async def story() -> None:
+        carrying = asyncio.ensure_future(Daemon().carry())
+        task = await living(silent)
+        closed = now()
+        silent.close(ONE)
+        assert await task.hears(Fence) - closed < 1.0
+        await asyncio.sleep(20.0)
+        assert not carrying.done()
+        ended = now()
+        silent.kill(ONE)
+        assert (await carrying).reason == f"lost: the Dask worker {ONE} died"
+        assert now() - ended < 0.5
+        assert not silent.restarted
+
+    virtually(story)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_run_that_is_cancelled_by_force_ends_when_the_process_has_and_not_with_its_worker(
+    number: int, silent: Scheduler
+) -> None:
+    """Also by a bridge that has only found the task: it is in the log where that is."""
+
+    async def story() -> None:
+        daemon = Daemon()
+        carrying = asyncio.ensure_future(daemon.carry())
+        await living(silent)
+        if number == 2:
+            carrying.cancel()
+            await asyncio.wait([carrying])
+            daemon = Daemon(run="j/2", number=2)
+            carrying = asyncio.ensure_future(daemon.carry())
+            await asyncio.sleep(0.5)
+        daemon.run.ask_to_stop("cancelled", now())
+        await asyncio.sleep(1.0)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.sleep(1.9)
+        assert silent.restarted == [ONE]
+        assert not carrying.done()
+        ended = now()
+        silent.kill(ONE)
+        assert (await carrying).outcome == "cancelled"
+        assert now() - ended < 0.5
+
+    virtually(story)
+
+
+def test_a_task_that_was_stopped_for_an_earlier_bridge_has_ended_before_another_one_is_submitted(
+    silent: Scheduler,
+) -> None:
+    """Its process ends first: where that is says the log."""
+
+    async def story() -> None:
+        daemon = Daemon()
+        carrying = asyncio.ensure_future(daemon.carry())
+        task = await living(silent)
+        daemon.run.ask_to_stop("cancelled", now())
+        await task.hears(Stop)
+        carrying.cancel()
+        await asyncio.wait([carrying])
+        carrying = asyncio.ensure_future(Daemon(run="j/2", number=2).carry())
+        await asyncio.sleep(1.9)
+        assert silent.restarted == [ONE]
+        assert len(silent.submitted) == 1
+        silent.kill(ONE)
+        await asyncio.sleep(0.5)
+        assert len(silent.submitted) == 2
+        carrying.cancel()
+        await asyncio.wait([carrying])
 
     virtually(story)

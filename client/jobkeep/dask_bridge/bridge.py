@@ -37,7 +37,7 @@ from jobkeep.dask_bridge.messages import (
 from jobkeep.dask_bridge.outcome import Lost
 from jobkeep.dask_bridge.remote import carry_out
 from jobkeep.dask_bridge.settings import Cluster
-from jobkeep.dask_bridge.topics import said_down
+from jobkeep.dask_bridge.topics import living_at, said_down
 from jobkeep.protocol.jobs import ErrorInfo
 from jobkeep.protocol.worker import LOST
 from jobkeep.sdk.port import DRAIN, LEASE_LOST
@@ -138,7 +138,7 @@ class Bridge:
         try:
             ending = await self._talk.hold(client, name, future, self._forced)
         except Lost as error:
-            ending = await self._lost(client, str(error))
+            ending = await self._lost(client, name, str(error))
         if self._run.fenced or (ending is not None and self._run.stop_reason is not None and self._forced.is_set()):
             await self._end(client, name)
         await self._drop(client, name, future)
@@ -183,7 +183,7 @@ class Bridge:
         await self._talk.fence(client, name)
         future = await client.get_dataset(name, default=None)
         if future is not None and not future.done():
-            where = self._talk.worker or await self._worker_of(client, future)
+            where = self._talk.place or await living_at(client, name)
             await restart(client, where, self._terms.fenced_s * 2)
             await client.cancel([future])
         return future
@@ -199,16 +199,19 @@ class Bridge:
                 async with asyncio.timeout(CLOSE_S):
                     await self._talk.fence(client, name)
 
-    async def _worker_of(self, client: Any, future: Any) -> str | None:
-        processing = await client.processing()
-        return next((worker for worker, keys in processing.items() if future.key in keys), None)
+    async def _lost(self, client: Any, name: str, why: str) -> Ending:
+        """Once it is certain that nothing of it goes on: its process has ended, or its lease.
 
-    async def _lost(self, client: Any, why: str) -> Ending:
-        """Once it is certain that nothing of it goes on: its process has ended, or its lease."""
-        worker = self._talk.worker
-        while worker is not None and not self._talk.lease_is_over and not await is_gone(worker):  # noqa: ASYNC110
-            await asyncio.sleep(PROBE_AGAIN_S)
-        await restart(client, None if worker is None or await is_gone(worker) else worker, self._terms.fenced_s)
+        A worker that is gone for its scheduler may be about to end, while the function goes on.
+        """
+        place = self._talk.place
+        if place is not None and not (gone := await is_gone(place)):
+            await self._talk.fence(client, name)
+            while not gone and not self._talk.lease_is_over:
+                await asyncio.sleep(PROBE_AGAIN_S)
+                gone = await is_gone(place)
+            if not gone:
+                await restart(client, place, self._terms.fenced_s)
         return lost(why)
 
 

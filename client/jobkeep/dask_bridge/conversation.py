@@ -31,6 +31,7 @@ from jobkeep.dask_bridge.messages import (
     FromTask,
     Go,
     Lives,
+    Place,
     Refuses,
     Steps,
     Stop,
@@ -56,10 +57,10 @@ LOOK_S: Final = 0.5  # a scheduler says that a worker has gone by starting its t
 
 
 class Conversation:
-    """With the one task of a run, over one client after the other. `worker`: the address where it runs."""
+    """With the one task of a run, over one client after the other. `place`: where it runs."""
 
     def __init__(self, run: ActiveRun, messenger: Messenger, terms: Terms, doorbell: Doorbell) -> None:
-        self.worker: str | None = None
+        self.place: Place | None = None
         self._run = run
         self._messenger = messenger
         self._terms = terms
@@ -74,6 +75,10 @@ class Conversation:
         order = run.order
         self._progress = ProgressParameters(order.run, order.fence, done=order.done, total=order.total)
         self._outgoing: MemoryObjectSendStream[FromBridge] | None = None
+
+    @property
+    def worker(self) -> str | None:
+        return None if self.place is None else self.place.worker
 
     @property
     def lease_is_over(self) -> bool:
@@ -180,7 +185,7 @@ class Conversation:
             self._start = start
             self._say(Go(start))
         if self._start == start:
-            self.worker = said.worker
+            self.place = said.place
         else:  # a scheduler starts again what it has lost, whatever it is told
             self._rival = True
             self._say(Go(self._start, self._heard))
@@ -188,8 +193,8 @@ class Conversation:
     def _heed(self, said: FromTask) -> None:
         run, order = self._run, self._run.order
         match said:
-            case Lives(worker, ticks):
-                self.worker, run.ticks = worker, ticks
+            case Lives(place, ticks):
+                self.place, run.ticks = place, ticks
             case Advances(parameters):
                 self._progress = replace(parameters, run=order.run, fence=order.fence)
                 self._messenger.progress(self._progress)

@@ -20,6 +20,7 @@ from jobkeep.dask_bridge.messages import (
     Downward,
     FromTask,
     Lives,
+    Place,
     Steps,
     Upward,
     decode_downward,
@@ -84,11 +85,11 @@ class Line:
 class LineMessenger:
     """Implements Messenger over a line. The log keeps what is said, so that nothing is said twice."""
 
-    def __init__(self, line: Line, due: threading.Condition, lease: Lease, worker: str) -> None:
+    def __init__(self, line: Line, due: threading.Condition, lease: Lease, place: Place) -> None:
         self._line = line
         self._due = due
         self._lease = lease
-        self._worker = worker
+        self._place = place
         self._queries: dict[int, Query] = {}
         self._asked = 0
 
@@ -103,7 +104,7 @@ class LineMessenger:
 
     def beat(self, parameters: BeatParameters) -> None:
         at = self._lease.now()
-        self._lease.gives(self._line.say(Lives(self._worker, parameters.ticks)), at)
+        self._lease.gives(self._line.say(Lives(self._place, parameters.ticks)), at)
 
     def ask(self, query: Query) -> None:
         self._asked += 1

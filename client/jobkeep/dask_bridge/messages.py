@@ -49,16 +49,23 @@ class Parcel(Spoken, frozen=True):
 # From the task. `start` is its own: a scheduler may start a task again whose worker it has lost.
 
 
-class Begins(Struct, frozen=True, tag="begins"):
-    """It is about to begin, and asks whether it may. `worker`: where."""
+class Place(Struct, frozen=True):
+    """Where a task is: the worker as its scheduler knows it, and where its host is asked whether the process lives."""
 
     worker: str
+    port: int
+
+
+class Begins(Struct, frozen=True, tag="begins"):
+    """It is about to begin, and asks whether it may."""
+
+    place: Place
 
 
 class Lives(Struct, frozen=True, tag="lives"):
-    """It has been let go, and goes on there. `ticks` counts turns of its event loop; None: there is none."""
+    """It has been let go, and goes on. `ticks` counts turns of its event loop; None: there is none."""
 
-    worker: str
+    place: Place
     ticks: int | None = None
 
 

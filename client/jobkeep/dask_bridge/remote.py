@@ -33,6 +33,7 @@ from jobkeep.dask_bridge.messages import (
     protocol_of,
 )
 from jobkeep.dask_bridge.outlet import Held, To, printing_to
+from jobkeep.dask_bridge.pulse import place_of
 from jobkeep.dask_bridge.spreading import Spreading
 from jobkeep.errors import InvalidRequest
 from jobkeep.protocol.jobs import ErrorInfo
@@ -65,11 +66,11 @@ class Start:
         self._id = secrets.token_hex(8)
         self._parcel = parcel
         self._client = client
-        self._address: str = worker.address
         self._news = threading.Condition()
         self._line = Line(worker, client, parcel.topic, self._id)
         self._lease = Lease(parcel.terms.lease_s)
-        self._messenger = LineMessenger(self._line, self._news, self._lease, self._address)
+        self._place = place_of(worker.address)
+        self._messenger = LineMessenger(self._line, self._news, self._lease, self._place)
         port = LeasedPort(parcel.order, self._messenger, self._lease)
         self._run = ActiveRun(parcel.order, self._messenger, parcel.terms.attention_s, port)
         self._run.port.recruit = self._recruit
@@ -82,7 +83,7 @@ class Start:
     def carry_out(self) -> Ended:
         self._line.open(Feed(lambda message: self._heed(message.said)))
         at = self._lease.now()
-        self._lease.gives(self._line.say(Begins(self._address)), at)
+        self._lease.gives(self._line.say(Begins(self._place)), at)
         try:
             if not self._may_begin():
                 return Ended(start=self._id, refused=True)
@@ -135,7 +136,7 @@ class Start:
 
     def _with_place(self, ending: Ending) -> Ending:
         if ending.error is not None:
-            where = f"on the Dask worker {self._address}"
+            where = f"on the Dask worker {self._place.worker}"
             if ending.error.type.endswith(("UnknownFunction", "ModuleBroken")):
                 where += "; what jobs need has to be installed there, or on the PYTHONPATH of the worker"
             ending.error = replace(ending.error, message=f"{ending.error.message} ({where})")
