@@ -13,7 +13,7 @@ pytest.importorskip("distributed", reason="the extra dask is not installed")
 from dask_bridge.stand_in import LAB, Scheduler, Task, install, place
 from dask_bridge.stand_in_daemon import Daemon
 from dask_bridge.virtual import now, virtually
-from jobkeep.dask_bridge.messages import Fence, Go, Lives, Stop
+from jobkeep.dask_bridge.messages import Ended, Fence, Go, Lives, Stop
 from jobkeep.worker.ending import Ending
 
 ONE = "tcp://one:1"
@@ -143,6 +143,32 @@ def test_a_function_that_goes_on_while_its_worker_ends_is_not_lost_before_its_pr
     virtually(story)
 
 
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_function_that_ends_when_it_is_told_so_costs_no_other_task_its_worker(
+    asked: bool, silent: Scheduler
+) -> None:
+    """Cancelled by force as well: then nobody asks first."""
+
+    async def story() -> None:
+        daemon = Daemon()
+        carrying = asyncio.ensure_future(daemon.carry())
+        task = await living(silent)
+        if asked:
+            daemon.run.ask_to_stop("cancelled", now())
+            await asyncio.sleep(1.0)
+        forced = now()
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert await task.hears(Fence) - forced < 0.1
+        await asyncio.sleep(0.5)
+        assert not carrying.done()
+        task.end(Ended(start="first", outcome="interrupted", reason="lease lost"))
+        assert (await carrying).outcome == "cancelled"
+        assert now() - forced < 1.0
+        assert not silent.restarted
+
+    virtually(story)
+
+
 @pytest.mark.parametrize("number", [1, 2])
 def test_a_run_that_is_cancelled_by_force_ends_when_the_process_has_and_not_with_its_worker(
     number: int, silent: Scheduler
@@ -162,7 +188,9 @@ def test_a_run_that_is_cancelled_by_force_ends_when_the_process_has_and_not_with
         daemon.run.ask_to_stop("cancelled", now())
         await asyncio.sleep(1.0)
         os.kill(os.getpid(), signal.SIGTERM)
-        await asyncio.sleep(1.9)
+        await asyncio.sleep(2.5)  # in which it ends by itself, unless it cannot
+        assert not silent.restarted
+        await asyncio.sleep(1.0)
         assert silent.restarted == [ONE]
         assert not carrying.done()
         ended = now()
@@ -187,7 +215,7 @@ def test_a_task_that_was_stopped_for_an_earlier_bridge_has_ended_before_another_
         carrying.cancel()
         await asyncio.wait([carrying])
         carrying = asyncio.ensure_future(Daemon(run="j/2", number=2).carry())
-        await asyncio.sleep(1.9)
+        await asyncio.sleep(3.5)
         assert silent.restarted == [ONE]
         assert len(silent.submitted) == 1
         silent.kill(ONE)

@@ -27,6 +27,7 @@ from jobkeep.dask_bridge.messages import (
     Fence,
     FromBridge,
     Parcel,
+    Place,
     Stop,
     Terms,
     encode,
@@ -139,7 +140,7 @@ class Bridge:
             ending = await self._talk.hold(client, name, future, self._forced)
         except Lost as error:
             ending = await self._lost(client, name, str(error))
-        if self._run.fenced or (ending is not None and self._run.stop_reason is not None and self._forced.is_set()):
+        if self._run.fenced or (ending is not None and self._forced.is_set()):
             await self._end(client, name)
         await self._drop(client, name, future)
         if ending is None:
@@ -152,7 +153,8 @@ class Bridge:
         if self._name is not None:
             if self._name in published:
                 return self._name, await client.get_dataset(self._name)
-            await self._talk.until_lease_is_over()
+            if self._talk.has_begun:
+                await self._until_gone(self._talk.place)
             why = f"the scheduler of {self._cluster.place} was started anew, and knows nothing of the task"
             return lost(why)
         for name in sorted(published, key=number_of, reverse=True):
@@ -184,9 +186,19 @@ class Bridge:
         future = await client.get_dataset(name, default=None)
         if future is not None and not future.done():
             where = self._talk.place or await living_at(client, name)
-            await restart(client, where, self._terms.fenced_s * 2)
+            if where is not None and not await self._ends_itself(future, where):
+                await restart(client, where, self._terms.fenced_s / 2)
             await client.cancel([future])
         return future
+
+    async def _ends_itself(self, future: Any, where: Place) -> bool:
+        """Whether a task that has no right to go on does, so that its worker need not be restarted."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._terms.fenced_s * 1.5):
+                while not future.done() and not await is_gone(where):  # noqa: ASYNC110
+                    await asyncio.sleep(PROBE_AGAIN_S)
+                return True
+        return False
 
     async def _drop(self, client: Any, name: str, future: Any) -> None:
         """Let the cluster forget a task, but for the word that a start of it which is yet to come may not begin."""
@@ -200,19 +212,23 @@ class Bridge:
                     await self._talk.fence(client, name)
 
     async def _lost(self, client: Any, name: str, why: str) -> Ending:
-        """Once it is certain that nothing of it goes on: its process has ended, or its lease.
-
-        A worker that is gone for its scheduler may be about to end, while the function goes on.
+        """Once nothing of it goes on. A worker that is gone for its scheduler may be about to end, and the function not
+        have ended yet.
         """
         place = self._talk.place
-        if place is not None and not (gone := await is_gone(place)):
+        if place is not None and not await is_gone(place):
             await self._talk.fence(client, name)
-            while not gone and not self._talk.lease_is_over:
-                await asyncio.sleep(PROBE_AGAIN_S)
-                gone = await is_gone(place)
-            if not gone:
+            if not await self._until_gone(place):
                 await restart(client, place, self._terms.fenced_s)
         return lost(why)
+
+    async def _until_gone(self, place: Place | None) -> bool:
+        """Until it is certain that the task has ended: with its process, which is told, or else with its lease."""
+        while not self._talk.lease_is_over:
+            if place is not None and await is_gone(place):
+                return True
+            await asyncio.sleep(PROBE_AGAIN_S)
+        return False
 
 
 async def carry(cluster: Cluster, run: ActiveRun, doorbell: Doorbell) -> Ending:

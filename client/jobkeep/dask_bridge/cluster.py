@@ -119,14 +119,12 @@ async def is_gone(place: Place) -> bool:
     return False
 
 
-async def restart(client: Client, place: Place | None, within_s: float) -> None:
-    """End what runs there by its worker's nanny, which starts it anew; without a place the task has to end itself.
+async def restart(client: Client, place: Place, within_s: float) -> None:
+    """End what runs there by its worker's nanny, which starts it anew.
 
     The nanny has all the time it needs for that. It is waited for the end of the process alone, which begins with that
     of the worker.
     """
-    if place is None:
-        return
     asked = asyncio.ensure_future(client.restart_workers([place.worker], timeout=NANNY_S, raise_for_error=False))
     asked.add_done_callback(lambda done: done.cancelled() or done.exception())  # the worker may have gone by itself
     with suppress(Exception):

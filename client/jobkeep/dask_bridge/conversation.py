@@ -96,10 +96,6 @@ class Conversation:
         """Some start of the task was let go."""
         return self._start is not None
 
-    async def until_lease_is_over(self) -> None:
-        if self.has_begun:
-            await asyncio.sleep(max(0.0, self.lease_left))
-
     def say_of_scheduler(self, note: str) -> None:
         """Tell people, once."""
         if note != self._told:
