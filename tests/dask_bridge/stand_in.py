@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Generator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from distributed.client import FutureCancelledError
-from msgspec import Raw
 
 from dask_bridge.virtual import now
 from jobkeep.dask_bridge import cluster as connecting
-from jobkeep.dask_bridge.bridge import carry
 from jobkeep.dask_bridge.messages import (
     MARK,
     Begins,
     Ended,
     FromBridge,
     FromTask,
+    Place,
     Upward,
     decode_downward,
     downward,
@@ -29,12 +28,13 @@ from jobkeep.dask_bridge.messages import (
     upward,
 )
 from jobkeep.dask_bridge.settings import Cluster
-from jobkeep.protocol.worker import ProgressParameters, RunOrder
-from jobkeep.worker.active import ActiveRun
-from jobkeep.worker.doorbell import Doorbell
-from jobkeep.worker.ending import Ending
 
 LAB = Cluster(name="lab", address="tcp://lab:8786", lost_after=60.0)
+
+
+def place(worker: str) -> Place:
+    """Where a task is that this worker has, and how its process is found to live."""
+    return Place(worker, int(worker.rpartition(":")[2]))
 
 
 class Future:
@@ -71,11 +71,13 @@ class Scheduler:
 
     def __init__(self, *workers: str) -> None:
         self.workers = set(workers)
+        self.processes = set(workers)  # may live on when the scheduler has lost the worker
         self.is_there = True
+        self.silent_s = 0.0  # before who connects in vain gives up
         self.refuses: Exception | None = None  # who connects
         self.versions: dict[str, Any] = {}  # of itself and its workers, where they are not as here
         self.hosts_answer = True  # those of workers: that nobody listens there any more
-        self.topics: dict[str, list[tuple[float, Any]]] = defaultdict(list)
+        self.topics: dict[str, deque[tuple[float, Any]]] = defaultdict(lambda: deque(maxlen=1000))  # as Dask has it
         self.ever_said: list[tuple[float, str, Any]] = []  # topics may be forgotten
         self.datasets: dict[str, Future] = {}
         self.published = ""  # last
@@ -91,6 +93,11 @@ class Scheduler:
 
     def kill(self, worker: str) -> None:
         """Its tasks go back among those that wait for one that has room."""
+        self.close(worker)
+        self.processes.discard(worker)
+
+    def close(self, worker: str) -> None:
+        """It takes its leave, and the process waits for what it still has in work."""
         self.workers.discard(worker)
 
     def leave(self) -> None:
@@ -128,7 +135,7 @@ def install(patch: pytest.MonkeyPatch, schedulers: dict[str, Scheduler]) -> None
     """Let bridges find those, by address, in the place of real ones."""
 
     async def dial(host: str, port: int) -> tuple[None, SimpleNamespace]:
-        if any(f"tcp://{host}:{port}" in scheduler.workers for scheduler in schedulers.values()):
+        if any(f"tcp://{host}:{port}" in scheduler.processes for scheduler in schedulers.values()):
             return None, SimpleNamespace(close=lambda: None)
         if not all(scheduler.hosts_answer for scheduler in schedulers.values()):
             await asyncio.sleep(3600)
@@ -151,6 +158,7 @@ class Client:
             if self._scheduler.refuses is not None:
                 raise self._scheduler.refuses
             if not self._scheduler.is_there:
+                await asyncio.sleep(self._scheduler.silent_s)
                 raise OSError("Timed out trying to connect")
             self._scheduler.clients.append(self)
             return self
@@ -206,10 +214,7 @@ class Client:
 
     async def restart_workers(self, workers: list[str], **_: Any) -> None:
         self._there().restarted += workers
-        self._scheduler.workers -= {*workers}
-
-    async def processing(self) -> dict[str, list[str]]:
-        return {}
+        self._scheduler.workers -= {*workers}  # their processes wait for what they have in work
 
     async def cancel(self, futures: list[Future]) -> None:
         for future in futures:
@@ -234,7 +239,7 @@ class Task:
         self.start = start
         self._scheduler = scheduler
         self._numbers = itertools.count(1)
-        self.say(Begins(worker))
+        self.say(Begins(place(worker)))
 
     def say(self, said: FromTask) -> None:
         self._scheduler.publish(upward(self.name), encode(Upward(self.start, next(self._numbers), said)))
@@ -260,40 +265,3 @@ class Task:
                 if isinstance(said, kind):
                     return at
             await asyncio.sleep(0.01)
-
-
-class Daemon:
-    """What a bridge tells of its run: a messenger, which keeps it."""
-
-    def __init__(self, **order: Any) -> None:
-        self.progress_made: list[ProgressParameters] = []
-        given: dict[str, Any] = {"run": "j/1", "job": "j", "number": 1, **order}
-        self.run = ActiveRun(
-            RunOrder(
-                fence=1, function="m:f", arguments=Raw(b"{}"), name="j", cookie="", stdout="", stderr="", **given
-            ), self, attention_s=2.0,
-        )  # fmt: skip
-
-    async def carry(self, cluster: Cluster = LAB) -> Ending:
-        """Have a bridge carry the run, as its process does."""
-        doorbell = Doorbell()
-        serving = asyncio.ensure_future(doorbell.serve())
-        try:
-            return await carry(cluster, self.run, doorbell)
-        finally:
-            serving.cancel()
-            doorbell.close()
-
-    def notes(self) -> list[str | None]:
-        return [each.note for each in self.progress_made]
-
-    def progress(self, parameters: ProgressParameters) -> None:
-        self.progress_made.append(parameters)
-
-    def checkpoint(self, parameters: Any) -> None: ...
-    def step(self, parameters: Any) -> None: ...
-    def beat(self, parameters: Any) -> None: ...
-    def ask(self, query: Any) -> None: ...
-    def look(self) -> None: ...
-    def untend(self) -> None: ...
-    def wake(self) -> None: ...

@@ -11,7 +11,8 @@ pytest.importorskip("distributed", reason="the extra dask is not installed")
 
 from msgspec import Raw
 
-from dask_bridge.stand_in import LAB, Daemon, Scheduler, Task, install
+from dask_bridge.stand_in import LAB, Scheduler, Task, install, place
+from dask_bridge.stand_in_daemon import Daemon
 from dask_bridge.virtual import now, virtually
 from jobkeep.dask_bridge.messages import Ended, Fence, Go, Lives, Stop
 from jobkeep.dask_bridge.settings import Cluster
@@ -36,7 +37,7 @@ class Stage:
         """It gives signs of life, as a task does."""
         until = now() + for_s
         while now() < until:
-            self.task.say(Lives())
+            self.task.say(Lives(place(ONE)))
             await asyncio.sleep(min(2.0, until - now()))
 
 
@@ -83,7 +84,7 @@ def test_a_task_that_dask_starts_again_is_not_let_go_and_its_run_is_lost_within_
         Task(stage.scheduler, stage.task.name, TWO, "second")
         assert (await stage.carrying).reason == f"lost: the Dask worker {ONE} died"
         assert now() - died < 2.0
-        assert [said.start for _, said in stage.task.heard() if isinstance(said, Go)] in (["first"], ["first"] * 2)
+        assert {said.start for _, said in stage.task.heard() if isinstance(said, Go)} == {"first"}
 
     play(monkeypatch, story, ONE, TWO, after=after)
 
@@ -185,6 +186,60 @@ def test_the_next_bridge_finds_the_task_and_starts_nothing(monkeypatch: pytest.M
         assert not stage.scheduler.datasets  # and no trace is left there
 
     play(monkeypatch, story)
+
+
+def test_the_next_bridge_of_a_run_that_is_older_than_the_log_finds_the_task_and_where_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A scheduler keeps a thousand messages, which are half an hour of signs of life."""
+
+    async def story(stage: Stage) -> None:
+        stage.carrying.cancel()
+        await asyncio.wait([stage.carrying])
+        carrying = asyncio.ensure_future(Daemon(run="j/2", number=2).carry())
+        await stage.lives(10.0)
+        assert not carrying.done()
+        assert len(stage.scheduler.submitted) == 1
+        assert not [said for _, said in stage.task.heard() if isinstance(said, Fence)]
+        stage.scheduler.kill(ONE)
+        died = now()
+        assert (await carrying).reason == f"lost: the Dask worker {ONE} died"
+        assert now() - died < 2.0
+
+    play(monkeypatch, story, after=3000.0)
+
+
+def test_the_next_bridge_leaves_a_task_alone_that_was_asked_to_stop_for_a_drain(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It stops when it can go on from there, which may be never."""
+
+    async def story(stage: Stage) -> None:
+        stage.daemon.run.ask_to_stop("drain", now())
+        await stage.task.hears(Stop)
+        stage.carrying.cancel()
+        await asyncio.wait([stage.carrying])
+        carrying = asyncio.ensure_future(Daemon(run="j/2", number=2).carry())
+        await stage.lives(10.0)
+        stage.task.end(Ended(start="first", outcome="interrupted", reason="drain"))
+        assert await carrying == Ending("interrupted", reason="drain")
+        assert len(stage.scheduler.submitted) == 1
+
+    play(monkeypatch, story)
+
+
+def test_a_task_is_told_again_and_again_that_it_may_go_on_and_what_was_heard_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """From that it knows how long its lease is; of a task that says nothing nothing is renewed."""
+
+    async def story(stage: Stage) -> None:
+        await asyncio.sleep(20.0)
+        heard = [said.heard for at, said in stage.task.heard() if isinstance(said, Go) and at > now() - 15.0]
+        assert len(heard) >= 6
+        assert set(heard) == {1 + 5}  # its beginning, and its signs of life
+
+    play(monkeypatch, story, after=10.0)
 
 
 def test_a_scheduler_that_is_away_decides_nothing_and_its_task_is_found_when_it_is_back(

@@ -13,7 +13,7 @@ pytest.importorskip("distributed", reason="the extra dask is not installed")
 
 from jobkeep.dask_bridge.cluster import SchedulerLost, lost_with_its_connections
 from jobkeep.dask_bridge.feed import Feed
-from jobkeep.dask_bridge.messages import Alive, Downward, decode_downward, encode, is_task_of, number_of, task_name
+from jobkeep.dask_bridge.messages import Downward, Go, decode_downward, encode, is_task_of, number_of, task_name
 from jobkeep.dask_bridge.outlet import FULL, Held, printing_to
 
 
@@ -22,7 +22,7 @@ from jobkeep.dask_bridge.outlet import FULL, Held, printing_to
 def test_each_message_arrives_once_and_in_order_wherever_the_log_was_cut(said: int, log: int, live: int) -> None:
     """The log has the first so many, the subscription all after some other; together they have all of them."""
     log, live = min(log, said), min(live, log, said)
-    messages = [Downward("b", number, Alive()) for number in range(1, said + 1)]
+    messages = [Downward("b", number, Go("s")) for number in range(1, said + 1)]
     heard: list[Downward] = []
     feed = Feed[Downward](heard.append)
     early = messages[live:log]
@@ -39,14 +39,14 @@ def test_two_senders_count_for_themselves() -> None:
     """A bridge that takes over begins anew with 1."""
     heard: list[Downward] = []
     feed = Feed[Downward](heard.append)
-    feed.logged([Downward("old", 7, Alive())])
-    feed.came(Downward("new", 1, Alive()))
+    feed.logged([Downward("old", 7, Go("s"))])
+    feed.came(Downward("new", 1, Go("s")))
     assert [message.sender for message in heard] == ["old", "new"]
 
 
 def test_a_message_comes_out_as_it_went_in() -> None:
     """As text, which any scheduler passes on."""
-    message = Downward("b", 3, Alive())
+    message = Downward("b", 3, Go("s"))
     assert decode_downward(encode(message)) == message
 
 

@@ -14,7 +14,8 @@ pytest.importorskip("distributed", reason="the extra dask is not installed")
 from msgspec import Raw
 from msgspec.structs import replace
 
-from dask_bridge.stand_in import LAB, Daemon, Scheduler, install
+from dask_bridge.stand_in import LAB, Scheduler, install
+from dask_bridge.stand_in_daemon import Daemon
 from dask_bridge.virtual import now, virtually
 from jobkeep.dask_bridge import remote
 from jobkeep.dask_bridge.bridge import terms
@@ -155,10 +156,12 @@ class Worker:
         return [(0.0, said) for said in self._log]
 
 
-def carried_out(patch: pytest.MonkeyPatch, function: str, worker: Worker, **changes: Any) -> Ended:
+def carried_out(
+    patch: pytest.MonkeyPatch, function: str, worker: Worker, arguments: bytes = b"{}", **changes: Any
+) -> Ended:
     """The end of a task there."""
     order = RunOrder(
-        run="j/1", fence=1, function=function, arguments=Raw(b"{}"), job="j", name="j", number=1, cookie="",
+        run="j/1", fence=1, function=function, arguments=Raw(arguments), job="j", name="j", number=1, cookie="",
         stdout="", stderr="",
     )  # fmt: skip
     patch.setattr(remote, "get_worker", lambda: worker)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import secrets
 import signal
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from typing import Any, Final
+
+import anyio
 
 from jobkeep.dask_bridge.cluster import (
     CLOSE_S,
@@ -23,8 +25,9 @@ from jobkeep.dask_bridge.conversation import Conversation
 from jobkeep.dask_bridge.messages import (
     PROTOCOL,
     Fence,
-    Go,
+    FromBridge,
     Parcel,
+    Place,
     Stop,
     Terms,
     encode,
@@ -35,10 +38,10 @@ from jobkeep.dask_bridge.messages import (
 from jobkeep.dask_bridge.outcome import Lost
 from jobkeep.dask_bridge.remote import carry_out
 from jobkeep.dask_bridge.settings import Cluster
-from jobkeep.dask_bridge.topics import said_down
+from jobkeep.dask_bridge.topics import living_at, said_down
 from jobkeep.protocol.jobs import ErrorInfo
 from jobkeep.protocol.worker import LOST
-from jobkeep.sdk.port import LEASE_LOST
+from jobkeep.sdk.port import DRAIN, LEASE_LOST
 from jobkeep.worker.active import ActiveRun
 from jobkeep.worker.doorbell import Doorbell
 from jobkeep.worker.ending import Ending, raised, stopped
@@ -51,7 +54,7 @@ AGAIN_S: Final = 0.5  # before a scheduler that is gone is looked for again
 
 def terms(cluster: Cluster) -> Terms:
     lease = cluster.lost_after
-    return Terms(lease_s=lease, beat_s=min(BEAT_S, lease / 4), attention_s=ATTENTION_S, fenced_s=min(FENCED_S, lease))
+    return Terms(lease_s=lease, beat_s=min(BEAT_S, lease / 8), attention_s=ATTENTION_S, fenced_s=min(FENCED_S, lease))
 
 
 class Bridge:
@@ -68,16 +71,23 @@ class Bridge:
     async def carry(self) -> Ending:
         """How the run has ended."""
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, self._forced.set)
+        loop.add_signal_handler(signal.SIGTERM, self._force)
         try:
             return await self._carry()
         finally:
             loop.remove_signal_handler(signal.SIGTERM)
 
+    def _force(self) -> None:
+        self._forced.set()
+        self._run.port.announce()
+
     async def _carry(self) -> Ending:
         while True:
             try:
-                async with connected(self._cluster) as client:
+                async with AsyncExitStack() as stack:
+                    client = await self._connection(stack)
+                    if client is None:
+                        return self._given_up()
                     with lost_with_its_connections(client):
                         ending = await self._with(client)
                     if ending is not None:
@@ -85,13 +95,40 @@ class Bridge:
             except (Unreachable, SchedulerLost) as error:
                 if self._name is None and isinstance(error, Unreachable):
                     return Ending("failed", error=ErrorInfo("ClusterUnreachable", str(error)))
-                if (stop := self._run.stop_reason) is not None and self._forced.is_set():
-                    return stopped(stop)
-                if self._talk.lease_is_over:
-                    why = f"the scheduler of {self._cluster.place} has been away for {self._cluster.lost_after:g} s"
-                    return lost(why)
+                if self._is_in_vain():
+                    return self._given_up()
                 self._talk.say_of_scheduler(f"the scheduler of dask:{self._cluster.name} is away")
                 await asyncio.sleep(AGAIN_S)
+
+    async def _connection(self, stack: AsyncExitStack) -> Any:
+        """A client of the scheduler; None once there is no use in one. Raises Unreachable."""
+        connecting = asyncio.ensure_future(stack.enter_async_context(connected(self._cluster)))
+        watching = asyncio.ensure_future(self._until_in_vain())
+        try:
+            await asyncio.wait([connecting, watching], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            watching.cancel()
+            connecting.cancel()
+        await asyncio.wait([connecting, watching])
+        return None if connecting.cancelled() else connecting.result()
+
+    async def _until_in_vain(self) -> None:
+        with anyio.move_on_after(None if self._name is None else self._talk.lease_left):
+            await self._run.port.until(self._is_in_vain)
+
+    def _is_in_vain(self) -> bool:
+        """Nothing has begun anywhere, and nothing is to; or who waits for its end has waited for long enough.
+
+        Of a later run nobody here knows whether a task of an earlier one goes on.
+        """
+        if self._run.stop_reason is not None:
+            return self._forced.is_set() or (self._name is None and self._run.order.number == 1)
+        return self._name is not None and self._talk.lease_is_over
+
+    def _given_up(self) -> Ending:
+        if self._run.stop_reason is not None:
+            return stopped(self._run.stop_reason)
+        return lost(f"the scheduler of {self._cluster.place} has been away for {self._cluster.lost_after:g} s")
 
     async def _with(self, client: Any) -> Ending | None:
         """None: the task has ended without having begun, and is submitted again."""
@@ -102,8 +139,8 @@ class Bridge:
         try:
             ending = await self._talk.hold(client, name, future, self._forced)
         except Lost as error:
-            ending = await self._lost(client, str(error))
-        if self._run.fenced or (ending is not None and self._run.stop_reason is not None and self._forced.is_set()):
+            ending = await self._lost(client, name, str(error))
+        if self._run.fenced or (ending is not None and self._forced.is_set()):
             await self._end(client, name)
         await self._drop(client, name, future)
         if ending is None:
@@ -116,7 +153,8 @@ class Bridge:
         if self._name is not None:
             if self._name in published:
                 return self._name, await client.get_dataset(self._name)
-            await self._talk.until_lease_is_over()
+            if self._talk.has_begun:
+                await self._until_gone(self._talk.place)
             why = f"the scheduler of {self._cluster.place} was started anew, and knows nothing of the task"
             return lost(why)
         for name in sorted(published, key=number_of, reverse=True):
@@ -138,19 +176,29 @@ class Bridge:
         return name, future
 
     async def _is_to_end(self, client: Any, name: str) -> bool:
-        """Somebody has stopped that task, or it was never allowed to begin."""
+        """Somebody has stopped that task, or it was never allowed to begin: then nobody has said anything to it."""
         said = [message.said for message in await said_down(client, name)]
-        return not any(isinstance(each, Go) for each in said) or any(isinstance(each, Stop | Fence) for each in said)
+        return not said or any(isinstance(each, Fence) or is_pressing(each) for each in said)
 
     async def _end(self, client: Any, name: str) -> Any:
         """See to it that nothing of a task goes on; its future, if it has one."""
         await self._talk.fence(client, name)
         future = await client.get_dataset(name, default=None)
         if future is not None and not future.done():
-            where = self._talk.worker or await self._worker_of(client, future)
-            await restart(client, where, self._terms.fenced_s * 2)
+            where = self._talk.place or await living_at(client, name)
+            if where is not None and not await self._ends_itself(future, where):
+                await restart(client, where, self._terms.fenced_s / 2)
             await client.cancel([future])
         return future
+
+    async def _ends_itself(self, future: Any, where: Place) -> bool:
+        """Whether a task that has no right to go on does, so that its worker need not be restarted."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._terms.fenced_s * 1.5):
+                while not future.done() and not await is_gone(where):  # noqa: ASYNC110
+                    await asyncio.sleep(PROBE_AGAIN_S)
+                return True
+        return False
 
     async def _drop(self, client: Any, name: str, future: Any) -> None:
         """Let the cluster forget a task, but for the word that a start of it which is yet to come may not begin."""
@@ -163,17 +211,24 @@ class Bridge:
                 async with asyncio.timeout(CLOSE_S):
                     await self._talk.fence(client, name)
 
-    async def _worker_of(self, client: Any, future: Any) -> str | None:
-        processing = await client.processing()
-        return next((worker for worker, keys in processing.items() if future.key in keys), None)
-
-    async def _lost(self, client: Any, why: str) -> Ending:
-        """Once it is certain that nothing of it goes on: its process has ended, or its lease."""
-        worker = self._talk.worker
-        while worker is not None and not self._talk.lease_is_over and not await is_gone(worker):  # noqa: ASYNC110
-            await asyncio.sleep(PROBE_AGAIN_S)
-        await restart(client, None if worker is None or await is_gone(worker) else worker, self._terms.fenced_s)
+    async def _lost(self, client: Any, name: str, why: str) -> Ending:
+        """Once nothing of it goes on. A worker that is gone for its scheduler may be about to end, and the function not
+        have ended yet.
+        """
+        place = self._talk.place
+        if place is not None and not await is_gone(place):
+            await self._talk.fence(client, name)
+            if not await self._until_gone(place):
+                await restart(client, place, self._terms.fenced_s)
         return lost(why)
+
+    async def _until_gone(self, place: Place | None) -> bool:
+        """Until it is certain that the task has ended: with its process, which is told, or else with its lease."""
+        while not self._talk.lease_is_over:
+            if place is not None and await is_gone(place):
+                return True
+            await asyncio.sleep(PROBE_AGAIN_S)
+        return False
 
 
 async def carry(cluster: Cluster, run: ActiveRun, doorbell: Doorbell) -> Ending:
@@ -185,6 +240,11 @@ async def carry(cluster: Cluster, run: ActiveRun, doorbell: Doorbell) -> Ending:
     if run.stop_reason not in (None, LEASE_LOST) and (ending.reason or "").startswith(LOST):
         return stopped(run.stop_reason or "cancelled")
     return ending
+
+
+def is_pressing(said: FromBridge) -> bool:
+    """A drain is not: the task may go on for as long as it takes."""
+    return isinstance(said, Stop) and said.reason != DRAIN
 
 
 def lost(why: str) -> Ending:

@@ -15,7 +15,7 @@ from distributed import Client
 from distributed.security import Security
 from msgspec import Struct
 
-from jobkeep.dask_bridge.messages import downward, upward
+from jobkeep.dask_bridge.messages import Place, downward, upward
 from jobkeep.dask_bridge.settings import Cluster
 
 PROBE_S: Final = 1.0
@@ -106,12 +106,11 @@ def _security(cluster: Cluster) -> Security | None:
     return Security(require_encryption=True, **given) if given else None
 
 
-async def is_gone(address: str) -> bool:
-    """Nobody listens at a worker's address any more, and its host says so itself: the process has ended."""
-    parts = urlsplit(address)
+async def is_gone(place: Place) -> bool:
+    """Nobody listens there any more, and the host says so itself: the process has ended."""
     try:
         async with asyncio.timeout(PROBE_S):
-            _, writer = await asyncio.open_connection(parts.hostname, parts.port)
+            _, writer = await asyncio.open_connection(urlsplit(place.worker).hostname, place.port)
     except ConnectionRefusedError:
         return True
     except (OSError, TimeoutError):
@@ -120,17 +119,17 @@ async def is_gone(address: str) -> bool:
     return False
 
 
-async def restart(client: Client, address: str | None, within_s: float) -> None:
-    """End what runs on that worker, which its nanny starts anew; without one it is for the task to end itself.
+async def restart(client: Client, place: Place, within_s: float) -> None:
+    """End what runs there by its worker's nanny, which starts it anew.
 
-    The nanny has all the time it needs for that; it is waited for the end alone.
+    The nanny has all the time it needs for that. It is waited for the end of the process alone, which begins with that
+    of the worker.
     """
-    if address is None:
-        return
-    asked = asyncio.ensure_future(client.restart_workers([address], timeout=NANNY_S, raise_for_error=False))
+    asked = asyncio.ensure_future(client.restart_workers([place.worker], timeout=NANNY_S, raise_for_error=False))
+    asked.add_done_callback(lambda done: done.cancelled() or done.exception())  # the worker may have gone by itself
     with suppress(Exception):
         async with asyncio.timeout(within_s):
-            while not asked.done() and not await is_gone(address):  # noqa: ASYNC110
+            while not await is_gone(place):  # noqa: ASYNC110
                 await asyncio.sleep(PROBE_AGAIN_S)
     asked.cancel()
 

@@ -18,7 +18,6 @@ from jobkeep.dask_bridge.cluster import SchedulerLost
 from jobkeep.dask_bridge.feed import Feed
 from jobkeep.dask_bridge.messages import (
     Advances,
-    Alive,
     Answers,
     AsksKeys,
     AsksStep,
@@ -32,6 +31,7 @@ from jobkeep.dask_bridge.messages import (
     FromTask,
     Go,
     Lives,
+    Place,
     Refuses,
     Steps,
     Stop,
@@ -57,10 +57,10 @@ LOOK_S: Final = 0.5  # a scheduler says that a worker has gone by starting its t
 
 
 class Conversation:
-    """With the one task of a run, over one client after the other. `worker`: the address where it runs."""
+    """With the one task of a run, over one client after the other. `place`: where it runs."""
 
     def __init__(self, run: ActiveRun, messenger: Messenger, terms: Terms, doorbell: Doorbell) -> None:
-        self.worker: str | None = None
+        self.place: Place | None = None
         self._run = run
         self._messenger = messenger
         self._terms = terms
@@ -68,6 +68,7 @@ class Conversation:
         self._id = secrets.token_hex(8)
         self._said = 0
         self._start: str | None = None  # the one that was let go
+        self._heard = 0  # its newest message
         self._rival = False
         self._heard_at = anyio.current_time()
         self._told = ""
@@ -76,22 +77,24 @@ class Conversation:
         self._outgoing: MemoryObjectSendStream[FromBridge] | None = None
 
     @property
-    def lease_is_over(self) -> bool:
-        """The task has ended itself by now, wherever it is."""
-        return anyio.current_time() >= self._lease_end
+    def worker(self) -> str | None:
+        return None if self.place is None else self.place.worker
 
     @property
-    def _lease_end(self) -> float:
-        return self._heard_at + self._terms.lease_s * MARGIN + self._terms.fenced_s
+    def lease_is_over(self) -> bool:
+        """The task has ended itself by now, wherever it is."""
+        return self.lease_left <= 0
+
+    @property
+    def lease_left(self) -> float:
+        """Seconds; none or less once it is over."""
+        end = self._heard_at + self._terms.lease_s * MARGIN + self._terms.fenced_s
+        return end - anyio.current_time()
 
     @property
     def has_begun(self) -> bool:
         """Some start of the task was let go."""
         return self._start is not None
-
-    async def until_lease_is_over(self) -> None:
-        if self.has_begun:
-            await asyncio.sleep(max(0.0, self._lease_end - anyio.current_time()))
 
     def say_of_scheduler(self, note: str) -> None:
         """Tell people, once."""
@@ -112,7 +115,8 @@ class Conversation:
         self._outgoing = say
         heard_all = anyio.Event()
         feed = Feed[Upward](lambda message: _put(hear, message))
-        for message in await said_down(client, name):
+        said_before = await said_down(client, name)
+        for message in said_before:
             if isinstance(message.said, Go):
                 self._start = message.said.start
         await subscribe(client, upward(name), feed)
@@ -122,7 +126,7 @@ class Conversation:
                 async with anyio.create_task_group() as group:
                     group.start_soon(self._send, client, name, to_say, name="bridge says")
                     group.start_soon(self._listen, to_hear, heard_all, name="bridge hears")
-                    group.start_soon(self._acknowledge, name="bridge acknowledges")
+                    group.start_soon(self._acknowledge, bool(said_before), name="bridge acknowledges")
                     group.start_soon(self._pass_on_stop, group.cancel_scope, name="bridge stops")
                     group.start_soon(self._watch, client, name="bridge watches")
                     group.start_soon(self._look_for_worker, client, future, name="bridge looks for the worker")
@@ -162,7 +166,10 @@ class Conversation:
         async for message in to_hear:
             if isinstance(message.said, Begins):
                 self._let_go(message.sender, message.said)
-            elif message.sender == self._start:
+            elif self._start is None:  # by an earlier bridge, longer ago than the log reaches
+                self._start = message.sender
+            if message.sender == self._start:
+                self._heard = max(self._heard, message.number)
                 self._heard_at = anyio.current_time()
                 self._heed(message.said)
             if self._rival:
@@ -173,18 +180,17 @@ class Conversation:
         if self._start is None:
             self._start = start
             self._say(Go(start))
-        if self._start != start:  # a scheduler starts again what it has lost, whatever it is told
+        if self._start == start:
+            self.place = said.place
+        else:  # a scheduler starts again what it has lost, whatever it is told
             self._rival = True
-            self._say(Go(self._start))
-            return
-        self.worker = said.worker
-        self._heard_at = anyio.current_time()
+            self._say(Go(self._start, self._heard))
 
     def _heed(self, said: FromTask) -> None:
         run, order = self._run, self._run.order
         match said:
-            case Lives(ticks):
-                run.ticks = ticks
+            case Lives(place, ticks):
+                self.place, run.ticks = place, ticks
             case Advances(parameters):
                 self._progress = replace(parameters, run=order.run, fence=order.fence)
                 self._messenger.progress(self._progress)
@@ -212,10 +218,10 @@ class Conversation:
 
         self._messenger.ask(Query(method, parameters, self._run.order.run, answer))
 
-    async def _acknowledge(self) -> None:
+    async def _acknowledge(self, again: bool) -> None:
         """Tell the task what has become durable; the bridge before this one may not have come to it."""
         port = self._run.port
-        seq, steps, refused = -1, -1, None
+        seq, steps, refused = (-1, -1, None) if again else (port.durable_seq, port.steps.durable, None)
         while True:
             if (durable := port.durable_seq) > seq:
                 seq = durable
@@ -244,10 +250,10 @@ class Conversation:
     async def _watch(self, client: Any) -> None:
         """Renew the task's lease, and see whether it gives signs of life."""
         waits_since = anyio.current_time()
-        every = min(self._terms.beat_s, self._terms.lease_s / 4)
         while True:
-            self._say(Alive())
-            await asyncio.sleep(every)
+            if self._start is not None:
+                self._say(Go(self._start, self._heard))
+            await asyncio.sleep(self._terms.beat_s)
             if client.status not in ("running", "closing"):
                 raise SchedulerLost
             if self._start is None:

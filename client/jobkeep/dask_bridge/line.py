@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from jobkeep.dask_bridge.feed import Feed
+from jobkeep.dask_bridge.lease import Lease
 from jobkeep.dask_bridge.messages import (
     MARK,
     MARK_AGAIN_S,
@@ -19,6 +20,7 @@ from jobkeep.dask_bridge.messages import (
     Downward,
     FromTask,
     Lives,
+    Place,
     Steps,
     Upward,
     decode_downward,
@@ -72,19 +74,22 @@ class Line:
     def close(self) -> None:
         self._client.unsubscribe_topic(downward(self._topic))
 
-    def say(self, said: FromTask) -> None:
-        """From any thread."""
+    def say(self, said: FromTask) -> int:
+        """From any thread; the number of the message."""
         with self._lock:
             self._said += 1
             self._worker.log_event(upward(self._topic), encode(Upward(self._start, self._said, said)))
+            return self._said
 
 
 class LineMessenger:
     """Implements Messenger over a line. The log keeps what is said, so that nothing is said twice."""
 
-    def __init__(self, line: Line, due: threading.Condition) -> None:
+    def __init__(self, line: Line, due: threading.Condition, lease: Lease, place: Place) -> None:
         self._line = line
         self._due = due
+        self._lease = lease
+        self._place = place
         self._queries: dict[int, Query] = {}
         self._asked = 0
 
@@ -98,7 +103,8 @@ class LineMessenger:
         self._line.say(Advances(parameters))
 
     def beat(self, parameters: BeatParameters) -> None:
-        self._line.say(Lives(parameters.ticks))
+        at = self._lease.now()
+        self._lease.gives(self._line.say(Lives(self._place, parameters.ticks)), at)
 
     def ask(self, query: Query) -> None:
         self._asked += 1

@@ -23,7 +23,7 @@ from jobkeep.worker.awaited import Kind
 class Terms(Struct, frozen=True, kw_only=True):
     """How long each waits for the other. Seconds."""
 
-    lease_s: float  # a task that has heard nothing of its bridge for so long ends itself
+    lease_s: float  # a task of which its bridge has not heard for so long ends itself
     beat_s: float
     attention_s: float  # for a function that looks at stop_reason, before it is cancelled
     fenced_s: float  # for a function without a lease, before its process ends regardless
@@ -49,15 +49,23 @@ class Parcel(Spoken, frozen=True):
 # From the task. `start` is its own: a scheduler may start a task again whose worker it has lost.
 
 
-class Begins(Struct, frozen=True, tag="begins"):
-    """It is about to begin, and asks whether it may. `worker`: where."""
+class Place(Struct, frozen=True):
+    """Where a task is: the worker as its scheduler knows it, and where its host is asked whether the process lives."""
 
     worker: str
+    port: int
+
+
+class Begins(Struct, frozen=True, tag="begins"):
+    """It is about to begin, and asks whether it may."""
+
+    place: Place
 
 
 class Lives(Struct, frozen=True, tag="lives"):
-    """`ticks` counts turns of the function's event loop; None: there is none."""
+    """It has been let go, and goes on. `ticks` counts turns of its event loop; None: there is none."""
 
+    place: Place
     ticks: int | None = None
 
 
@@ -105,13 +113,13 @@ class Upward(Struct, frozen=True, array_like=True):
 
 
 class Go(Struct, frozen=True, tag="go"):
-    """That start may begin, and no other one ever."""
+    """That start may begin, or go on, and no other one ever; said again and again. `heard`: its newest message so far.
+
+    A scheduler keeps no more than the last thousand messages of a topic.
+    """
 
     start: str
-
-
-class Alive(Struct, frozen=True, tag="alive"):
-    """The bridge is there: the lease goes on."""
+    heard: int = 1
 
 
 class Stop(Struct, frozen=True, tag="stop"):
@@ -140,7 +148,7 @@ class Answers(Struct, frozen=True, tag="answers"):
     refused: Refuses | None = None
 
 
-FromBridge: TypeAlias = Go | Alive | Stop | Fence | Durable | Refuses | Answers
+FromBridge: TypeAlias = Go | Stop | Fence | Durable | Refuses | Answers
 
 
 class Downward(Struct, frozen=True, array_like=True):

@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from typing import Final, Literal, TextIO
 
 To = Literal[1, 2]
-Sink = Callable[[To, str], None]
+Sink = Callable[[To, str], object]
 _sink: ContextVar[Sink | None] = ContextVar("jobkeep_sink", default=None)
 _installing: Final = threading.Lock()
 FULL: Final = 16 * 1024  # characters that are held back at most

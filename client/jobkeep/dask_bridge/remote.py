@@ -13,10 +13,10 @@ from distributed import get_client, get_worker
 from msgspec.structs import replace
 
 from jobkeep.dask_bridge.feed import Feed
+from jobkeep.dask_bridge.lease import Lease, LeasedPort
 from jobkeep.dask_bridge.line import Line, LineMessenger
 from jobkeep.dask_bridge.messages import (
     PROTOCOL,
-    Alive,
     Answers,
     Begins,
     Durable,
@@ -33,6 +33,7 @@ from jobkeep.dask_bridge.messages import (
     protocol_of,
 )
 from jobkeep.dask_bridge.outlet import Held, To, printing_to
+from jobkeep.dask_bridge.pulse import place_of
 from jobkeep.dask_bridge.spreading import Spreading
 from jobkeep.errors import InvalidRequest
 from jobkeep.protocol.jobs import ErrorInfo
@@ -65,22 +66,24 @@ class Start:
         self._id = secrets.token_hex(8)
         self._parcel = parcel
         self._client = client
-        self._address: str = worker.address
         self._news = threading.Condition()
         self._line = Line(worker, client, parcel.topic, self._id)
-        self._messenger = LineMessenger(self._line, self._news)
-        self._run = ActiveRun(parcel.order, self._messenger, parcel.terms.attention_s)
+        self._lease = Lease(parcel.terms.lease_s)
+        self._place = place_of(worker.address)
+        self._messenger = LineMessenger(self._line, self._news, self._lease, self._place)
+        port = LeasedPort(parcel.order, self._messenger, self._lease)
+        self._run = ActiveRun(parcel.order, self._messenger, parcel.terms.attention_s, port)
         self._run.port.recruit = self._recruit
         self._output = Held(lambda to, text: self._line.say(Writes(to, text)))
         self._doorbell = Doorbell()
         self._went: str | None = None  # which start may go on
-        self._heard_at = time.monotonic()
         self._abort_at: float | None = None
         self._over = False
 
     def carry_out(self) -> Ended:
         self._line.open(Feed(lambda message: self._heed(message.said)))
-        self._line.say(Begins(self._address))
+        at = self._lease.now()
+        self._lease.gives(self._line.say(Begins(self._place)), at)
         try:
             if not self._may_begin():
                 return Ended(start=self._id, refused=True)
@@ -133,7 +136,7 @@ class Start:
 
     def _with_place(self, ending: Ending) -> Ending:
         if ending.error is not None:
-            where = f"on the Dask worker {self._address}"
+            where = f"on the Dask worker {self._place.worker}"
             if ending.error.type.endswith(("UnknownFunction", "ModuleBroken")):
                 where += "; what jobs need has to be installed there, or on the PYTHONPATH of the worker"
             ending.error = replace(ending.error, message=f"{ending.error.message} ({where})")
@@ -147,10 +150,10 @@ class Start:
 
     def _heed(self, said: FromBridge) -> None:
         with self._news:
-            self._heard_at = time.monotonic()
             match said:
-                case Go(start):
+                case Go(start, heard):
                     self._went = self._went or start
+                    self._lease.heard(heard)
                 case Stop(reason):
                     self._run.ask_to_stop(reason, time.monotonic())
                 case Fence():
@@ -161,8 +164,6 @@ class Start:
                     self._run.refuse(InvalidRequest(message))
                 case Answers():
                     self._messenger.answered(said)
-                case Alive():
-                    pass
             self._news.notify_all()
 
     # In a thread of its own
@@ -176,7 +177,7 @@ class Start:
             if now >= beat_at:
                 beat_at = now + terms.beat_s
                 self._run.beat()
-            if now >= self._heard_at + terms.lease_s and not self._run.fenced:
+            if self._lease.is_over:
                 self._fence()
             if self._abort_at is not None and now >= self._abort_at:
                 os._exit(FENCED_EXIT)  # a function that cannot be cancelled and has no right to go on
@@ -191,11 +192,11 @@ class Start:
         """When something is due."""
         due = [beat_at, *self._run.due()]
         due += [at for at in (self._abort_at, self._output.due) if at is not None]
-        if not self._run.fenced:
-            due.append(self._heard_at + self._parcel.terms.lease_s)
+        if self._abort_at is None:
+            due.append(time.monotonic() + self._lease.left)
         return min(due)
 
     def _fence(self) -> None:
-        if not self._run.fenced:
+        if self._abort_at is None:
             self._abort_at = time.monotonic() + self._parcel.terms.fenced_s
             self._run.fence()

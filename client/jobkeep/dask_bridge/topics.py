@@ -11,16 +11,25 @@ from jobkeep.dask_bridge.messages import (
     MARK,
     MARK_AGAIN_S,
     Downward,
+    Lives,
+    Place,
     Upward,
     decode_downward,
     decode_upward,
     downward,
+    upward,
 )
 
 
 async def said_down(client: Any, name: str) -> list[Downward]:
     """What bridges have said to a task so far."""
     return [decode_downward(said) for _, said in await client.get_events(downward(name)) if said != MARK]
+
+
+async def living_at(client: Any, name: str) -> Place | None:
+    """Where a task has given its last sign of life."""
+    said = [decode_upward(each).said for _, each in await client.get_events(upward(name)) if each != MARK]
+    return next((each.place for each in reversed(said) if isinstance(each, Lives)), None)
 
 
 async def subscribe(client: Any, topic: str, feed: Feed[Upward]) -> None:

@@ -21,9 +21,11 @@ RETRY_S: Final = 0.005  # until one that could not be cancelled at that moment i
 class ActiveRun:
     """`enter_loop` and `leave` belong to the main thread, which runs the job; the rest to the thread at the helm."""
 
-    def __init__(self, order: RunOrder, messenger: Messenger, attention_s: float) -> None:
+    def __init__(
+        self, order: RunOrder, messenger: Messenger, attention_s: float, port: WorkerPort | None = None
+    ) -> None:
         self.order = order
-        self.port = WorkerPort(order, messenger)
+        self.port = port or WorkerPort(order, messenger)
         self.begun = False  # handed to the main thread, which is bound to report its end
         self.ended = False
         self.ticks: int | None = None

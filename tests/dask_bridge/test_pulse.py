@@ -1,0 +1,51 @@
+"""How a bridge finds out that a process on the cluster has ended. Without a cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("distributed", reason="the extra dask is not installed")
+
+from jobkeep.dask_bridge.cluster import is_gone
+from jobkeep.dask_bridge.messages import Place
+from jobkeep.dask_bridge.pulse import place_of
+
+HERE = "tcp://127.0.0.1:1"  # nobody listens there: the worker's own door is closed
+THERE = f"""
+from jobkeep.dask_bridge.pulse import place_of
+print(place_of({HERE!r}).port, flush=True)
+input()
+"""
+
+
+def test_a_process_lives_whatever_its_worker_does_and_is_gone_once_it_is_killed() -> None:
+    """However often it is asked; the kernel says so."""
+    with subprocess.Popen([sys.executable, "-c", THERE], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        place = Place(HERE, int(process.stdout.readline()))
+        for _ in range(300):
+            assert not asyncio.run(is_gone(place))
+        process.kill()
+        process.wait()
+        assert asyncio.run(is_gone(place))
+
+
+def test_a_process_listens_once_for_all_its_runs() -> None:
+    """At the same port."""
+    assert place_of(HERE) == place_of(HERE)
+    assert place_of(HERE).worker == HERE
+
+
+def test_a_worker_that_others_call_by_an_address_that_its_host_does_not_know_is_asked_all_the_same() -> None:
+    """Such as one behind a translation of addresses."""
+    outside = place_of("tcp://192.0.2.1:8786")
+    assert not asyncio.run(is_gone(Place(HERE, outside.port)))
+
+
+def test_of_a_worker_without_a_host_nobody_says_that_it_is_gone() -> None:
+    """Then its lease decides."""
+    assert not asyncio.run(is_gone(Place("inproc://one/2", 9)))
