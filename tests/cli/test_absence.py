@@ -59,8 +59,6 @@ def mortal(folder: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mortal]:
     monkeypatch.setattr("jobkeep.cli.revival.start_daemon", mortal.start)
     monkeypatch.setattr("jobkeep.cli.revival.refused", lambda _: None)
     monkeypatch.setattr("jobkeep.cli.revival.STOPPED", 0.1)
-    monkeypatch.setattr("jobkeep.cli.follow.FOLLOW_PATIENCE", 0.6)
-    monkeypatch.setattr("jobkeep.cli.commands.wait.FOLLOW_PATIENCE", 0.6)
     yield mortal
     mortal.daemon.close()
 
@@ -85,6 +83,8 @@ def test_nothing_is_started_where_nothing_would_be_at_first(
     jobkeep: Jobkeep, mortal: Mortal, monkeypatch: pytest.MonkeyPatch, line: list[str], why: str
 ) -> None:
     """With JOBKEEP_AUTOSTART=0 or a named socket: exit code 4, and the job goes on."""
+    monkeypatch.setattr("jobkeep.cli.follow.FOLLOW_PATIENCE", 0.6)
+    monkeypatch.setattr("jobkeep.cli.commands.wait.FOLLOW_PATIENCE", 0.6)
     monkeypatch.setenv(*(("JOBKEEP_AUTOSTART", "0") if why == "off" else ("JOBKEEP_SOCKET", mortal.path)))
     done = jobkeep(*line)
 

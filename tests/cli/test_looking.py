@@ -209,7 +209,7 @@ def test_a_daemon_that_cannot_serve_is_not_asked_for_ever(
     jobkeep: Jobkeep, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Patience counts from the last good answer, and ends with the daemon's own words."""
-    monkeypatch.setattr("jobkeep.cli.wire.CALL_PATIENCE", 0.2)
+    monkeypatch.setattr("jobkeep.cli.wire.CALL_PATIENCE", 1.0)
 
     def refuse(_: object) -> None:
         raise Fault("org.jobkeep.Admin.ShuttingDown", message="the daemon is about to end")

@@ -34,8 +34,8 @@ def recorded(request: pytest.FixtureRequest) -> Path:
 
 @pytest.fixture
 def daemon(recorded: Path) -> Iterator[PrivateDaemon]:
-    """On what was left behind."""
-    private = PrivateDaemon(JOBKEEP_QUEUES_DEFAULT_LIMIT="1")
+    """On what was left behind: however long ago that was."""
+    private = PrivateDaemon(JOBKEEP_QUEUES_DEFAULT_LIMIT="1", JOBKEEP_RETENTION_KEEP_FOR="0")
     states.restore(recorded, private)
     try:
         yield private

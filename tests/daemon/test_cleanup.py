@@ -31,6 +31,8 @@ def daemon() -> Iterator[PrivateDaemon]:
     private = PrivateDaemon(
         JOBKEEP_CLEANUP_ORPHANED_FOR="1s",
         JOBKEEP_CLEANUP_GRACE="1s",
+        JOBKEEP_CLEANUP_INTERVAL="1d",  # none comes by itself
+        JOBKEEP_CLEANUP_SCHEDULE="",
         JOBKEEP_JOBS_GRACE="1s",
         **{f"JOBKEEP_FAMILIES_{name}": value for name, value in settings.items()},
     )

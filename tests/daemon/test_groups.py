@@ -49,7 +49,7 @@ def daemon(group: Path) -> Iterator[PrivateDaemon]:
         def _command(self) -> list[str]:
             return ["sh", "-c", f'echo $$ > {group}/cgroup.procs; exec "$@"', "sh", *super()._command()]
 
-    private = Delegated(JOBKEEP_JOBS_GRACE="0.5s")
+    private = Delegated(JOBKEEP_JOBS_GRACE="0.5s", JOBKEEP_CLEANUP_SCHEDULE="")
     with private:
         yield private
         private.stop()

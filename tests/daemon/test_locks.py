@@ -123,7 +123,7 @@ def test_a_killed_client_frees_its_lock_at_once(daemon: PrivateDaemon, jk: jobke
 
 def test_a_stopped_client_is_fenced_and_hears_of_it(daemon: PrivateDaemon, jk: jobkeep.BlockingClient) -> None:
     """Stopped beyond its ttl: another one gets the lock, with a higher token, and it is told when it goes on."""
-    with holder(daemon, ttl="1s") as held:
+    with holder(daemon, ttl="2s") as held:
         first = held.token()
         held.process.send_signal(signal.SIGSTOP)
         with jk.lock("crm", wait=PATIENCE) as lease:
@@ -183,10 +183,10 @@ def test_a_daemon_that_stays_away_costs_the_lock_after_its_ttl(
     daemon: PrivateDaemon, jk: jobkeep.BlockingClient
 ) -> None:
     """By the clock of the holder, whatever the next daemon says."""
-    with holder(daemon, ttl="1s") as held:
+    with holder(daemon, ttl="2s") as held:
         held.token()
         daemon.kill()
-        assert "not renewed for 1 s" in held.lost()
+        assert "not renewed for 2 s" in held.lost()
         daemon.start().close()
     with jk.lock("crm", wait=PATIENCE) as lease:
         assert lease.token == 2

@@ -12,7 +12,7 @@ import pytest
 import varlink  # type: ignore[import-untyped]
 from asyncvarlink.serviceinterface import VarlinkServiceInterface
 
-from rpc.conftest import Served
+from rpc.conftest import WITHIN, Served
 
 pytestmark = pytest.mark.anyio
 
@@ -23,7 +23,7 @@ async def cli(*arguments: str) -> tuple[str, str]:
         sys.executable, "-W", "ignore", "-m", "varlink.cli", *arguments,
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WITHIN):
         out, err = await process.communicate()
     return out.decode(), err.decode()
 

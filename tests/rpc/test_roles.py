@@ -18,7 +18,7 @@ from jobkeepd.core.model import Peer
 from jobkeepd.core.quota import Quota
 from jobkeepd.rpc.dispatch import Later, Opening, Pending
 from jobkeepd.store.changes import NewJob, SubmitJobs
-from rpc.conftest import Served, until
+from rpc.conftest import WITHIN, Served, until
 
 pytestmark = pytest.mark.anyio
 
@@ -222,7 +222,7 @@ async def test_workers_of_the_service_user_stay_whatever_the_table_says(
     served.listener.admit(Access(SERVICE), Quota())
     worker = await served.client()
     worker.ask("org.jobkeep.Worker.Attach", {"more": True}, worker="seat", cookie="c", pid=1, protocol=1)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(WITHIN):
         await served.daemon.workers.came.wait()
 
     served.listener.admit(ACCESS, Quota())

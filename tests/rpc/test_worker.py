@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from jobkeep.protocol.worker import Order
-from rpc.conftest import Client, Served, until
+from rpc.conftest import WITHIN, Client, Served, until
 
 pytestmark = pytest.mark.anyio
 
@@ -39,7 +39,7 @@ async def test_a_worker_is_detached_when_its_connection_ends(served: Served, cli
     (worker,) = served.daemon.workers.attached
     await client.close()
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(WITHIN):
         await worker.gone.wait()
     worker.send(Order("retire"))
 

@@ -30,7 +30,7 @@ async def test_what_arrives_during_a_commit_goes_into_the_next(open_store: Open,
     store = await open_store()
     gate = Gate(store)
     first = asyncio.ensure_future(submit(store, "a"))
-    await asyncio.to_thread(gate.entered.wait, 10)
+    await asyncio.to_thread(gate.entered.wait, 60)
     others = [asyncio.ensure_future(submit(store, f"b{number:02}")) for number in range(100)]
     await asyncio.sleep(0)
     gate.opened.set()
@@ -133,7 +133,7 @@ async def test_a_waiter_that_leaves_cancels_nothing(open_store: Open) -> None:
     store = await open_store()
     gate = Gate(store)
     waiting = [asyncio.ensure_future(submit(store, id)) for id in ("a1", "a2")]
-    await asyncio.to_thread(gate.entered.wait, 10)
+    await asyncio.to_thread(gate.entered.wait, 60)
     late = asyncio.ensure_future(submit(store, "a3"))
     await asyncio.sleep(0)
     for task in (waiting[0], late):
