@@ -388,12 +388,13 @@ class HistoryReply(Struct):
 
 
 class Reason(Struct, frozen=True):
-    """`kind` is for programs, `text` a sentence for people."""
+    """`kind` is for programs, `text` a sentence for people, `name` what it is about: a queue, a lock or another job."""
 
     # after, lock, key, draining, paused, limit, due, starting, running, fenced, health, stopping, recovery, outcome,
     # killed, resume
     kind: str
     text: str
+    name: str | None = None
 
 
 class ExplainReply(Struct):
