@@ -260,6 +260,7 @@ class ListParameters(Struct, forbid_unknown_fields=True):
 class ListReply(Struct):
     jobs: list[Job]
     next: int | None = None  # pass as `before` for the next page
+    notice: str | None = None  # what keeps the daemon from taking and starting jobs
 
 
 class CancelParameters(Struct, forbid_unknown_fields=True):
