@@ -48,4 +48,6 @@ def main(file: str) -> int:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python publish.py DATABASE < CATALOGUE")
     sys.exit(main(sys.argv[1]))

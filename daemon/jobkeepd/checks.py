@@ -9,6 +9,7 @@ from typing import Final
 from msgspec import MsgspecError, convert
 
 from jobkeep.protocol.jobs import JobSpec
+from jobkeep.protocol.mistakes import in_words
 from jobkeepd.core.families import Family, trouble_of
 from jobkeepd.core.rotation import SMALLEST
 from jobkeepd.core.schedule import check_schedule
@@ -91,7 +92,7 @@ def _of_schedule(given: ScheduleSettings, queues: Mapping[str, QueueSettings]) -
     except Refusal as refusal:
         yield f"{getattr(refusal.fault, 'field', 'command')}: {refusal}"
     except MsgspecError as error:
-        yield str(error)
+        yield in_words(str(error))
 
 
 def job_of(given: ScheduleSettings) -> JobSpec:

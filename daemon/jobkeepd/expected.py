@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any, Literal, get_args, get_origin
 
+from jobkeep.protocol.mistakes import form
+
 _KINDS = {
     "int": "a whole number",
     "float": "a number",
@@ -44,7 +46,7 @@ def to_write(error: Exception, hint: Any) -> str:
         return str(error)
     kinds = [kind for kind in found[1].split(" | ") if kind != "null"]
     if found[5]:
-        return f"write text that matches {found[5]}{at}"
+        return f"write {form(found[5])}{at}"
     if found[3]:
         number = f"{float(found[4]):g}"
         length = " with a length" if found[2] else ""

@@ -56,6 +56,12 @@ def test_ls_all_goes_through_every_page(jobkeep: Jobkeep, daemon: FakeDaemon) ->
     assert done.out.splitlines() == [f"j{i:04}" for i in range(1201)]
 
 
+def test_ls_passes_on_what_the_daemon_says_besides(jobkeep: Jobkeep, daemon: FakeDaemon) -> None:
+    """Once, on stderr."""
+    daemon.answers["List"] = {"jobs": [job()], "next": None, "notice": "the disk is full"}
+    assert jobkeep("ls", "--json").err == "jobkeep: the disk is full\n"
+
+
 def test_ls_says_when_there_is_more(jobkeep: Jobkeep, daemon: FakeDaemon) -> None:
     """On stderr, so that the data stays clean."""
     daemon.answers["List"] = pages([job(id=f"j{i:04}") for i in range(300)])

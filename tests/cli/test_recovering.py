@@ -70,7 +70,9 @@ def test_explain_gives_the_reasons_and_what_is_possible(jobkeep: Jobkeep, daemon
     [
         (["running", "health"], ["jobkeep watch k3x9a0b1", "jobkeep logs k3x9a0b1"]),
         (["limit", "limit", "draining"], ["jobkeep ls --state running", "jobkeep daemon drain --off"]),
-        (["outcome", "resume"], ["jobkeep logs k3x9a0b1"]),
+        (["outcome", "resume"], ["jobkeep show k3x9a0b1", "jobkeep logs k3x9a0b1"]),
+        (["lock"], ["jobkeep lock ls"]),
+        (["due"], ["jobkeep cancel k3x9a0b1 && jobkeep resume k3x9a0b1    (now, and not when it is due)"]),
         (["unheard-of"], []),
     ],
 )
@@ -86,10 +88,29 @@ def test_explain_names_what_to_type_next(
     assert [line.removeprefix("next: ") for line in out if line.startswith("next: ")] == looks
 
 
-def test_of_a_full_queue_explain_names_its_limit(jobkeep: Jobkeep, daemon: FakeDaemon) -> None:
-    """By the command that raises it: whoever is new does not know that a queue has one."""
-    reasons = [{"kind": "limit", "text": "queue bulk-1 runs 2 of at most 2 jobs"}]
+@pytest.mark.parametrize(
+    ("kind", "name", "look"),
+    [
+        ("limit", "bulk-1", "queue limit bulk-1 N"), ("paused", "bulk-1", "queue resume bulk-1"),
+        ("lock", "crm", "lock show crm"), ("key", "a1b2", "explain a1b2"), ("after", "a1b2", "explain a1b2"),
+    ],
+)  # fmt: skip
+def test_explain_names_the_command_for_what_it_is_about(
+    jobkeep: Jobkeep, daemon: FakeDaemon, kind: str, name: str, look: str
+) -> None:
+    """Whoever is new does not know that a queue has a limit, or a lock a holder."""
+    reasons = [{"kind": kind, "text": "because", "name": name}]
     said = {"id": "k3x9a0b1c2d3e4f5", "state": "queued", "health": "ok", "reasons": reasons, "actions": {}}
     daemon.answers["Explain"] = said
 
-    assert "next: jobkeep queue limit bulk-1 N" in jobkeep("explain", "k3x9").out.splitlines()
+    assert [line for line in jobkeep("explain", "k3x9").out.splitlines() if "next" in line] == [f"next: jobkeep {look}"]
+
+
+def test_of_a_job_that_has_succeeded_explain_says_how_to_run_it_again(jobkeep: Jobkeep, daemon: FakeDaemon) -> None:
+    """No verb does."""
+    reasons = [{"kind": "outcome", "text": "it has succeeded", "name": None}]
+    said = {"id": "k3x9a0b1c2d3e4f5", "state": "succeeded", "health": "ok", "reasons": reasons, "actions": {}}
+    daemon.answers["Explain"] = said
+
+    again = "next: jobkeep show k3x9a0b1 --json | jq -c .spec | jobkeep run --from-file -    (the same again)"
+    assert again in jobkeep("explain", "k3x9").out.splitlines()

@@ -28,6 +28,13 @@ def daemon() -> Iterator[PrivateDaemon]:
         yield daemon
 
 
+def test_the_script_says_how_it_is_called() -> None:
+    """Where it is not told which database."""
+    words = [sys.executable, str(EXAMPLES / "publish.py")]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE_S)
+    assert (done.returncode, done.stderr) == (1, "usage: python publish.py DATABASE < CATALOGUE\n")
+
+
 class Publisher:
     """publish.py under way: it gets its lines one by one."""
 

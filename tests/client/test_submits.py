@@ -90,6 +90,27 @@ def test_a_bad_option_is_refused_before_anything_is_sent(options: dict[str, Any]
         specs.command(["true"], options)
 
 
+@pytest.mark.parametrize(
+    ("options", "field", "said"),
+    [
+        ({"queue": "a b"}, "queue", "queue: Expected a name of letters, digits and ._:@/+- only"),
+        ({"label": {"a b": "c"}}, "labels", "labels: Expected a name of letters, digits and ._:@/+- only"),
+        ({"retries": -1}, "retries", "retries: Expected `int` >= 0"),
+    ],
+)
+def test_a_value_that_is_refused_is_told_in_words(options: dict[str, Any], field: str, said: str) -> None:
+    """The option, and what it takes."""
+    with pytest.raises(jobkeep.InvalidRequest) as refused:
+        specs.command(["true"], options)
+    assert (str(refused.value), refused.value.field) == (said, field)
+
+
+def test_a_function_that_is_written_as_python_does_is_understood() -> None:
+    """And told how to write it."""
+    with pytest.raises(jobkeep.InvalidRequest, match="'crm.fn.add' is not MODULE:FUNCTION; did you mean crm.fn:add?"):
+        specs.call("crm.fn.add", {}, {})
+
+
 def test_a_command_is_a_list_of_words() -> None:
     """A string is refused rather than run letter by letter."""
     with pytest.raises(jobkeep.InvalidRequest, match="list of words"):
@@ -198,6 +219,7 @@ def test_a_bulk_submit_that_was_refused_half_way_can_be_taken_up_again(daemon: F
         jk.submit_many({"command": ["true"]}, [{}] * 1001)
     first = daemon.received("Jobs.SubmitMany", 2)[0].parameters["request_id"]
     assert first == f"{refused.value.request_id}/1"
+    assert "what came before it is accepted" in (refused.value.hint or "")
 
 
 @pytest.mark.anyio

@@ -8,10 +8,11 @@ import pytest
 from msgspec.structs import replace
 
 from jobkeep.protocol.jobs import JobSpec, Progress
-from jobkeepd.core.explain import Facts, explain
+from jobkeepd.core.explain import Facts, Parents, explain
 from jobkeepd.core.lease import ClientHolder, Lock, RunHolder
 from jobkeepd.core.lifecycle import STATES
-from jobkeepd.core.model import Identity, Job, Run, Usage
+from jobkeepd.core.model import Identity, Job, Peer, Run, Usage
+from jobkeepd.core.queueing import Control, Deed
 
 NOW = 1000.0
 
@@ -35,6 +36,25 @@ def test_a_full_queue_says_how_full_and_who_goes_first() -> None:
         "queue default runs 2 of at most 2 jobs",
         "5 queued jobs go first, by priority, age and turns",
     ]
+
+
+def test_a_reason_names_what_it_is_about() -> None:
+    """A program need not read it out of the sentence."""
+    lock = Lock(name="crm", token=4, holder=RunHolder("j9", 2), acquired_at=NOW - 720)
+    paused = Control(name="default", paused=Deed(Peer(7, 7, 1), NOW - 5))
+    told = [
+        *explain(job(), Facts(now=NOW, limit=2, running=2)),
+        *explain(job(run=run("starting")), Facts(now=NOW, limit=2, running=2)),
+        *explain(job(), Facts(now=NOW, limit=2, control=paused)),
+        *explain(job(spec={"lock": "crm"}, blocked="lock"), Facts(now=NOW, limit=2, lock=lock)),
+        *explain(job(spec={"key": "k"}, blocked="key"), Facts(now=NOW, limit=2, rival=job("running"))),
+        *explain(job(blocked="after"), Facts(now=NOW, limit=2, parents=Parents(1, (job("running"),)))),
+        *explain(job("succeeded"), Facts(now=NOW)),
+    ]
+    assert [(reason.kind, reason.name) for reason in told] == [
+        ("limit", "default"), ("limit", "default"), ("paused", "default"), ("lock", "crm"), ("key", "j1"),
+        ("after", "j1"), ("outcome", None),
+    ]  # fmt: skip
 
 
 def test_a_job_that_is_claimed_ahead_is_among_the_next() -> None:

@@ -137,7 +137,7 @@ def test_input_that_is_gone_or_another_is_a_clear_error_and_the_checkpoint_is_ke
     leads.put("leads", "\n".join(["0", *whole.split()]))
     moved = leads.fails()
     assert moved.type == "InputChanged"
-    assert "item 228 of batch '0' was '228' when it was finished and is now '227'" in moved.message
+    assert "item 228 of the batch was '228' when it was finished and is now '227'" in moved.message
     leads.put("leads", whole)
     leads.put("gate")
     job.resume()

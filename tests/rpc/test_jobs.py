@@ -81,6 +81,17 @@ async def test_a_list_comes_in_pages(served: Served, client: Client) -> None:
     assert pages == 2
 
 
+async def test_a_list_says_that_the_disk_is_full(
+    served: Served, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever looks need not ask for it."""
+    assert "notice" not in await client.call(J + "List", limit=1)
+    monkeypatch.setattr(served.daemon.store, "is_full", True)
+    assert (await client.call(J + "List", limit=1))["notice"] == (
+        "the disk of the state directory is full: no job is taken or started until 13 MiB are free"
+    )
+
+
 async def test_a_page_of_large_jobs_ends_early(served: Served, client: Client) -> None:
     """No reply is much larger than a page may be."""
     for number in range(8):

@@ -35,7 +35,8 @@ async def test_a_waiting_job_is_explained_by_its_lock(served: Served, client: Cl
     said = await client.call("org.jobkeep.Jobs.Explain", id="a1")
     assert said["state"] == "queued"
     me = f"process {os.getpid()} of user {os.getuid()}"
-    assert said["reasons"] == [{"kind": "lock", "text": f"it waits for lock crm, held by {me} for 12 min"}]
+    text = f"it waits for lock crm, held by {me} for 12 min"
+    assert said["reasons"] == [{"kind": "lock", "text": text, "name": "crm"}]
     assert said["actions"]["cancel"]["allowed"] is True
 
 

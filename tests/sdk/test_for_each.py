@@ -129,9 +129,10 @@ async def test_more_failures_than_allowed_end_the_batch() -> None:
         assert job.records.tallies["failed"] == len(job.records.failed) == 2
         assert (await job.run(max_failures=3)).failed_items == 5
     blocking = Job(range(9), failing=range(9))
-    with pytest.raises(TooManyFailures):
+    with pytest.raises(TooManyFailures) as one:
         blocking.run_blocking(max_failures=0)
     assert blocking.records.tallies == {"failed": 1}
+    assert str(one.value) == "1 item of the batch failed, and at most 0 may (max_failures)"
 
 
 async def test_items_with_the_same_key_are_kept_apart_when_they_fail() -> None:

@@ -191,9 +191,12 @@ async def test_jobs_are_taken_only_while_there_is_room_for_what_becomes_of_them(
     (small_disk / "filler").write_bytes(bytes(28 << 20))
     store = await SqliteStore.open(small_disk / "db", heard.on_entries, heard.on_failure, long_wal=False)
     try:
+        assert not store.is_full  # nobody has asked for anything yet
         with pytest.raises(StorageFull, match="once 13 MiB are free"):
             await submit(store, "a1")
+        assert store.is_full
         (small_disk / "filler").unlink()
+        assert not store.is_full  # who has made room is not told otherwise, whatever comes next
         await submit(store, "a1")
         assert (small_disk / "ballast").stat().st_size == SIZE
     finally:

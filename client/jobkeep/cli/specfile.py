@@ -16,6 +16,7 @@ from jobkeep.client import specs
 from jobkeep.errors import InvalidRequest
 from jobkeep.protocol.checks import BadSpec, check_conflict, check_spec
 from jobkeep.protocol.jobs import JobSpec
+from jobkeep.protocol.mistakes import in_words
 from jobkeep.protocol.vocabulary import OnConflict
 
 LONGEST = 900_000  # bytes of a line: with the environment and the rest it must fit into a message of 1 MiB
@@ -118,5 +119,5 @@ def _line(number: int, text: bytes, base: dict[str, Any], on_conflict: OnConflic
 
 def _placed(text: str) -> str:
     """The decoder's message, with the field at its beginning."""
-    what, _, place = text.partition(" - at `$")
+    what, _, place = in_words(text).partition(" - at `$")
     return f"{place.rstrip('`').lstrip('.')}: {what}" if place.strip("`.") else what

@@ -19,6 +19,7 @@ from jobkeep import __version__
 from jobkeep.cli.daemons import ask, jobkeepd
 from jobkeep.cli.diagnosis import Disk, Facts, Place
 from jobkeep.cli.failures import NOT_PERMITTED, USAGE, Failure, of_client
+from jobkeep.cli.room import room
 from jobkeep.errors import JobkeepError
 from jobkeep.paths import candidates, named_socket
 
@@ -128,11 +129,9 @@ def disks(paths: Any) -> list[Disk]:
         while not os.path.exists(folder) and os.path.dirname(folder) != folder:
             folder = os.path.dirname(folder)
         with suppress(OSError):
-            device, room = os.stat(folder).st_dev, os.statvfs(folder)
-            inodes = room.f_favail if room.f_files else None
-            found.setdefault(
-                device, Disk(folder, room.f_bavail * room.f_frsize, room.f_blocks * room.f_frsize, inodes)
-            )
+            device = os.stat(folder).st_dev
+            if (seen := room(folder)) is not None:
+                found.setdefault(device, Disk(folder, *seen))
     return list(found.values())
 
 

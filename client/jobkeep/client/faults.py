@@ -18,6 +18,7 @@ class Unspoken(Struct):
     """Parameters of the errors that Varlink itself defines."""
 
     parameter: str = ""
+    message: str = ""
     method: str = ""
     interface: str = ""
 
@@ -37,7 +38,8 @@ def exception(name: str, parameters: Raw) -> errors.JobkeepError:
 
 def _of_service(name: str, said: Unspoken) -> errors.JobkeepError:
     if name == "InvalidParameter":
-        return errors.InvalidRequest(f"the daemon does not accept {said.parameter or 'a parameter'}", said.parameter)
+        why = said.message or f"the daemon does not accept {said.parameter or 'a parameter'}"
+        return errors.InvalidRequest(why, said.parameter)
     if name == "PermissionDenied":
         return errors.NotPermitted("the daemon does not permit it")
     if name == "MethodNotFound":

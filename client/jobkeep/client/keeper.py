@@ -99,7 +99,7 @@ class Keeper:
         if self._connection is None:
             self._connection = PlainConnection(self._path, self._lease.patience)
         if self._over.is_set():  # `stop` may not have seen the connection yet
-            raise ConnectionLost(self._path, "it was closed here")
+            raise ConnectionLost(self._path, "this client was closed meanwhile")
         return self._connection
 
     def _hang_up(self) -> None:

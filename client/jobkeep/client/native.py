@@ -67,7 +67,7 @@ class AsyncioLink(asyncio.Protocol):
         return future
 
     def close(self) -> None:
-        self._fail(ConnectionLost(self._path, "it was closed here"))
+        self._fail(ConnectionLost(self._path, "this client was closed meanwhile"))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)

@@ -70,7 +70,7 @@ class AnyioLink:
         return await self._reply(slot, None)
 
     def close(self) -> None:
-        self._fail(ConnectionLost(self._path, "it was closed here"))
+        self._fail(ConnectionLost(self._path, "this client was closed meanwhile"))
 
     async def _send(self, frame: bytes) -> None:
         """All of it, cancelled or not: half a message would spoil the connection for every other call."""

@@ -13,7 +13,7 @@ from msgspec import Raw
 
 from jobkeep.client import routes, specs
 from jobkeep.client.routes import NOTHING, Request
-from jobkeep.errors import DaemonUnreachable, InvalidRequest, JobkeepError, TooLarge
+from jobkeep.errors import DaemonUnreachable, InvalidRequest, JobkeepError, OutcomeUnknown, ShuttingDown, TooLarge
 from jobkeep.protocol import admin, jobs
 from jobkeep.protocol import processes as process
 from jobkeep.protocol.durations import to_seconds
@@ -41,6 +41,9 @@ def new_id() -> str:
 def unresolved(error: JobkeepError, request_id: str) -> JobkeepError:
     """An error after which nobody knows whether a submit was accepted, with the way to find out."""
     error.request_id = request_id
+    if not isinstance(error, DaemonUnreachable | ShuttingDown | OutcomeUnknown):  # of one message of several
+        error.hint = f"what came before it is accepted: with request_id={request_id!r} the same goes on behind that"
+        return error
     patience = error.hint if isinstance(error, DaemonUnreachable) and error.waited_s is not None else None
     if error.hint is None or patience:
         safe = f"whether it was accepted is unknown: the same again with request_id={request_id!r} is safe"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -14,6 +15,7 @@ from jobkeep.client.moments import in_utc
 from jobkeep.errors import InvalidRequest
 from jobkeep.protocol.durations import to_seconds
 from jobkeep.protocol.jobs import JobSpec
+from jobkeep.protocol.mistakes import in_words
 from jobkeep.protocol.sizes import to_bytes
 from jobkeep.protocol.values import encode_value
 from jobkeep.protocol.vocabulary import OnConflict, OnLost, OnStall
@@ -77,6 +79,7 @@ _NAMES = {
 _DURATIONS = {"timeout_s", "queue_timeout_s", "stall_after_s", "grace_s", "backoff_s", "delay_s"}
 _LISTS = {"after", "secrets", "credentials"}
 _PATHS = {"cwd", "python"}
+_FIELD = re.compile(r"\$\.(\w+)")  # in the place of a decoder's message
 
 
 def fields(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -154,6 +157,9 @@ def template(options: Mapping[str, Any]) -> JobSpec:
 def function_name(function: str | Callable[..., Any]) -> str:
     """`module:qualname`. Raises InvalidRequest for what a worker cannot import."""
     if isinstance(function, str):
+        if ":" not in function and "." in function:
+            meant = ":".join(function.rsplit(".", 1))
+            raise InvalidRequest(f"function: {function!r} is not MODULE:FUNCTION; did you mean {meant}?", "function")
         return function
     module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
     if not module or not name or "<" in name or module == "__main__":
@@ -170,4 +176,6 @@ def _in_surroundings(given: dict[str, Any]) -> JobSpec:
     try:
         return msgspec.convert({**inherited, **given}, JobSpec)
     except msgspec.ValidationError as error:
-        raise InvalidRequest(str(error)) from None
+        what, _, place = in_words(str(error)).partition(" - at ")
+        field = _FIELD.search(place)
+        raise InvalidRequest(f"{field[1]}: {what}" if field else what, field[1] if field else None) from None

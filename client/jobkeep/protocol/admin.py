@@ -138,10 +138,13 @@ class SqlReply(Struct):
     truncated: bool = False  # there are more rows than 10,000, or than 6 MiB
 
 
+File = Annotated[str, Meta(min_length=2, max_length=4096, pattern=r"^/[^\x00]*\Z")]  # an absolute path
+
+
 class BackupParameters(Struct, forbid_unknown_fields=True):
     """`file` is absolute, and written by the daemon's user: 0600. `force` replaces a file that is there."""
 
-    file: Annotated[str, Meta(min_length=2, max_length=4096, pattern=r"^/[^\x00]*\Z")]
+    file: File
     force: bool = False
 
 

@@ -260,6 +260,7 @@ class ListParameters(Struct, forbid_unknown_fields=True):
 class ListReply(Struct):
     jobs: list[Job]
     next: int | None = None  # pass as `before` for the next page
+    notice: str | None = None  # what keeps the daemon from taking and starting jobs
 
 
 class CancelParameters(Struct, forbid_unknown_fields=True):
@@ -388,12 +389,13 @@ class HistoryReply(Struct):
 
 
 class Reason(Struct, frozen=True):
-    """`kind` is for programs, `text` a sentence for people."""
+    """`kind` is for programs, `text` a sentence for people, `name` what it is about: a queue, a lock or another job."""
 
     # after, lock, key, draining, paused, limit, due, starting, running, fenced, health, stopping, recovery, outcome,
     # killed, resume
     kind: str
     text: str
+    name: str | None = None
 
 
 class ExplainReply(Struct):

@@ -13,7 +13,7 @@ from jobkeep.sdk.failures import ITEM_ERROR_LIMIT, error_info
 from jobkeep.sdk.ledger import FAILED, BatchRecord, Ledger
 from jobkeep.sdk.options import Batch, BatchOptions, is_name
 from jobkeep.sdk.port import Port
-from jobkeep.sdk.source import KEY_LIMIT, Cursor, key_of
+from jobkeep.sdk.source import KEY_LIMIT, Cursor, batch_words, key_of
 
 CHECKPOINT_S: Final = 1.0  # at most so long is a finished item left unsent
 PROGRESS_S: Final = 0.25
@@ -162,7 +162,7 @@ class BatchWork:
     def add_label(self, label: object) -> None:
         """Begin to count `label`. Raises TypeError for what is none."""
         if not isinstance(label, str) or not is_name(label):
-            raise TypeError(f"the body of batch {self.name!r} returned {label!r}, which is no label: "
+            raise TypeError(f"the body of {batch_words(self.name)} returned {label!r}, which is no label: "
                             "a word of letters, digits and ._:@/+-, or None")  # fmt: skip
         if label == FAILED:
             raise TypeError("a body cannot return 'failed': it raises, so that the error is on record")
@@ -171,8 +171,9 @@ class BatchWork:
     def check_failures(self) -> None:
         """Raises TooManyFailures once more items have failed in this run than max_failures."""
         if self._max_failures is not None and self._failures > self._max_failures:
+            items = "1 item" if self._failures == 1 else f"{self._failures} items"
             raise TooManyFailures(
-                f"{self._failures} items of batch {self.name!r} failed, and at most {self._max_failures} may",
+                f"{items} of {batch_words(self.name)} failed, and at most {self._max_failures} may (max_failures)",
                 self._failures,
             )
 
@@ -235,7 +236,7 @@ class BatchWork:
         elif self._only:
             some = ", ".join(repr(key) for key in sorted(self._only)[:5])
             if not self._met:
-                raise InputChanged(f"no failed item of batch {self.name!r} is in its source any more: {some}")
+                raise InputChanged(f"no failed item of {batch_words(self.name)} is in its source any more: {some}")
             self._ledger.set_progress(None, None, f"{len(self._only)} failed items are gone from the source")
             self._send(self._ledger.clock())
         return self.flush()

@@ -23,6 +23,14 @@ class Cursor(Struct, frozen=True):
 Items: TypeAlias = Iterable[T] | AsyncIterable[T]
 Source: TypeAlias = Items[T] | Callable[[Cursor], Items[T]]
 START = Cursor()
+_OTHER = "with its old source in place again the job can be resumed; a new job begins from the top"
+
+
+def batch_words(name: str) -> str:
+    """A batch as people know it: by its name, or by how many came before it."""
+    if not name.isdecimal():
+        return f"batch {name!r}"
+    return "the batch" if name == "0" else f"batch number {int(name) + 1}"
 
 
 def open_source(source: Source[T], at: Cursor) -> tuple[Items[T], int]:
@@ -72,14 +80,14 @@ class Skipper:
         """`skipped` items were there, `last` is the last of them. Raises InputChanged."""
         if skipped < self._at.count:
             raise InputChanged(
-                f"batch {self._batch!r} was interrupted after {self._at.count} items, "
-                f"but its source now has only {skipped}"
+                f"{batch_words(self._batch)} was interrupted after {self._at.count} items, "
+                f"but its source now has only {skipped}: {_OTHER}"
             )
         found = key_of(last, skipped - 1, self._key)
         if found != self._at.last:
             raise InputChanged(
-                f"item {skipped} of batch {self._batch!r} was {self._at.last!r} when it was finished "
-                f"and is now {found!r}"
+                f"item {skipped} of {batch_words(self._batch)} was {self._at.last!r} when it was finished "
+                f"and is now {found!r}: {_OTHER}"
             )
 
     def skip(self, items: Iterator[Any]) -> None:

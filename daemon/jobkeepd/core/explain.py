@@ -19,11 +19,12 @@ MOST_COUNTED: Final = 1000  # nobody is helped by the exact number of many, and 
 
 class Reason(Struct, frozen=True):
     """`kind` is for programs: after, lock, key, draining, paused, limit, due, starting, running, fenced, health,
-    stopping, outcome, killed, resume.
+    stopping, outcome, killed, resume. `name` is what it is about: a queue, a lock or another job.
     """
 
     kind: str
     text: str
+    name: str | None = None
 
 
 class LabelLimit(Struct, frozen=True):
@@ -88,7 +89,8 @@ def _queued(job: Job, facts: Facts) -> list[Reason]:
     claimed = job.run if job.run is not None and job.run.state == "starting" else None
     full = facts.limit is not None and facts.running >= facts.limit
     if claimed is not None and full:
-        found.append(Reason("limit", f"it is among the next of queue {job.spec.queue}, which {_runs(facts)}"))
+        queue = job.spec.queue
+        found.append(Reason("limit", f"it is among the next of queue {queue}, which {_runs(facts)}", queue))
     elif claimed is not None:
         found.append(Reason("starting", f"its start on seat {claimed.seat} is on the way"))
     if job.blocked == "key":
@@ -107,7 +109,7 @@ def _queued(job: Job, facts: Facts) -> list[Reason]:
     if facts.limit is None:
         found.append(Reason("limit", f"queue {job.spec.queue} is not configured any more: its jobs run one by one"))
     elif full and job.blocked is None and claimed is None:
-        found.append(Reason("limit", f"queue {job.spec.queue} {_runs(facts)}"))
+        found.append(Reason("limit", f"queue {job.spec.queue} {_runs(facts)}", job.spec.queue))
     if facts.ahead and job.blocked is None and claimed is None:
         jobs = "job goes" if facts.ahead == 1 else "jobs go"
         count = f"at least {facts.ahead}" if facts.ahead >= MOST_COUNTED else str(facts.ahead)
@@ -125,27 +127,30 @@ def _paused(job: Job, facts: Facts) -> Reason | None:
         return None
     why = f": {deed.reason}" if deed.reason else ""
     since = in_words(max(0.0, facts.now - deed.at))
-    return Reason("paused", f"queue {job.spec.queue} was paused {since} ago by user {deed.by.uid}{why}")
+    text = f"queue {job.spec.queue} was paused {since} ago by user {deed.by.uid}{why}"
+    return Reason("paused", text, job.spec.queue)
 
 
 def _behind(job: Job, facts: Facts) -> Reason:
     rival = facts.rival
     if rival is None:
         return Reason("key", f"it waits for its key {job.spec.key}, which is about to be its own")
-    return Reason("key", f"it waits for job {rival.id}, which has the same key {job.spec.key} and is {rival.state}")
+    text = f"it waits for job {rival.id}, which has the same key {job.spec.key} and is {rival.state}"
+    return Reason("key", text, rival.id)
 
 
 def _lock(job: Job, facts: Facts) -> Reason:
     lock = facts.lock
     if lock is None or lock.holder is None:
-        return Reason("lock", f"it waits for lock {job.spec.lock}, which is free: others that wait for it go first")
+        text = f"it waits for lock {job.spec.lock}, which is free: others that wait for it go first"
+        return Reason("lock", text, job.spec.lock)
     since = "" if lock.acquired_at is None else f" for {in_words(max(0.0, facts.now - lock.acquired_at))}"
     match lock.holder:
         case RunHolder(holder, run):
             who = f"run {run} of job {holder}"
         case ClientHolder(_, uid, identity):
             who = f"process {identity.pid} of user {uid}"
-    return Reason("lock", f"it waits for lock {lock.name}, held by {who}{since}")
+    return Reason("lock", f"it waits for lock {lock.name}, held by {who}{since}", lock.name)
 
 
 def _after(job: Job, parents: Parents) -> Reason:
@@ -153,7 +158,8 @@ def _after(job: Job, parents: Parents) -> Reason:
     named = ", ".join(f"{parent.id} ({parent.state})" for parent in parents.some)
     others = parents.count - len(parents.some)
     more = f" and {others} {'other' if others == 1 else 'others'}" if others else ""
-    return Reason("after", f"it waits for {'job' if parents.count == 1 else 'jobs'} {named}{more} {wanted}")
+    jobs = "job" if parents.count == 1 else "jobs"
+    return Reason("after", f"it waits for {jobs} {named}{more} {wanted}", parents.some[0].id if parents.some else None)
 
 
 def _label(job: Job, facts: Facts) -> Reason:

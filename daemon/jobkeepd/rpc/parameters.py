@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw, Struct, inspect
 
+from jobkeep.protocol.mistakes import in_words
 from jobkeep.protocol.service import InvalidParameter
 
 # msgspec's errors: what, then " - at `$.path`" unless it is the whole.
@@ -70,7 +71,7 @@ def _nested(struct: type[Struct]) -> dict[str, type[Struct]]:
 
 def located(error: Exception) -> InvalidParameter:
     """Where and what, from the decoder's message."""
-    match = _PLACE.fullmatch(str(error))
+    match = _PLACE.fullmatch(in_words(str(error)))
     assert match is not None  # the pattern takes anything
     path = (match["path"] or "").removeprefix("$").removeprefix(".")
     named = _NAMED.search(match["what"])

@@ -45,6 +45,11 @@ class Ballast:
             return False
         return True
 
+    def would_fit(self) -> bool:
+        """Whether that much is free, as far as the disk tells. Raises OSError."""
+        stat = os.statvfs(self._path.parent)
+        return stat.f_bavail * stat.f_frsize >= NEEDED
+
     def _is_whole(self) -> bool:
         try:
             found = self._path.stat()
@@ -53,8 +58,7 @@ class Ballast:
         return found.st_size == SIZE and found.st_blocks * 512 >= SIZE
 
     def _has_room(self) -> bool:
-        stat = os.statvfs(self._path.parent)
-        if stat.f_bavail * stat.f_frsize < NEEDED:
+        if not self.would_fit():
             return False
         fd = os.open(self._path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:

@@ -81,6 +81,10 @@ class Store(Protocol):
         """How long changes took from their turn to being durable, since the store was opened."""
 
     @property
+    def is_full(self) -> bool:
+        """Whether changes are refused for want of room."""
+
+    @property
     def database_epoch(self) -> str:
         """Random, drawn when the database was made."""
 

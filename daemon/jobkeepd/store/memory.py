@@ -57,6 +57,7 @@ class MemoryStore:
         self._publishing = False
         self._refusal: StoreError | None = None
         self._commit_seconds = Histogram(COMMIT_BOUNDS)
+        self.is_full = False
 
     def reopen(self, on_entries: Callable[[list[Entry]], None], on_failure: Callable[[Exception], None]) -> MemoryStore:
         """The same data for the next daemon."""

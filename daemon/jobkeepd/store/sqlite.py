@@ -116,6 +116,10 @@ class SqliteStore:
         return self._writer.commit_seconds
 
     @property
+    def is_full(self) -> bool:
+        return self._writer.is_full
+
+    @property
     def database_epoch(self) -> str:
         return self._opened.database_epoch
 

@@ -94,6 +94,13 @@ class Transactions:
     def short_of_room(self) -> bool:
         return self._ballast.low
 
+    def sees_room(self) -> bool:
+        """Whether the next batch may find it; from any thread."""
+        try:
+            return self._ballast.would_fit()
+        except OSError:
+            return False
+
     def tidy(self) -> None:
         """Keep the ballast held and the WAL short; between two batches. Raises StorageFailed."""
         if self._failure is not None:

@@ -97,6 +97,11 @@ class Writer:
         self._due = False  # they are to be tried again, even if nothing else is
         self._full = False
 
+    @property
+    def is_full(self) -> bool:
+        """As of the latest batch; room that was made since counts."""
+        return self._full and not self._transactions.sees_room()
+
     async def submit(self, change: Change) -> Any:
         """Cancelling the caller leaves the change where it is: it is committed, and nobody is told."""
         if self._refusal is not None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
-
 from jobkeep.cli.daemons import ask
 from jobkeep.cli.failures import OK
+from jobkeep.cli.room import room
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,13 +25,6 @@ def run(context: Context, arguments: Options) -> int:
     else:
         from jobkeep.cli.render.daemon import status
 
-        context.print(*status(reply, context.style, _room(str(reply["state_dir"]))))
+        found = room(str(reply["state_dir"]))
+        context.print(*status(reply, context.style, found and found[0]))
     return OK
-
-
-def _room(folder: str) -> int | None:
-    """Bytes that are free on the disk of a folder; None where we may not look."""
-    with suppress(OSError):
-        found = os.statvfs(folder)
-        return found.f_bavail * found.f_frsize
-    return None

@@ -35,7 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(context: Context, arguments: Options) -> int:
-    jobs, more = select(context, arguments)
+    notices: list[str] = []
+    jobs, more = select(context, arguments, notices)
     if arguments.json:
         for job in jobs:
             context.print_json(job)
@@ -51,19 +52,24 @@ def run(context: Context, arguments: Options) -> int:
         context.note(f"only the {ENDED_SHOWN} jobs that ended last are shown: jobkeep ls --all, or --limit N")
     elif more == "more":
         context.note("there are more: jobkeep ls --all, or --limit N")
+    for notice in notices:
+        context.note(notice)
     return OK
 
 
-def select(context: Context, arguments: Options) -> tuple[list[dict[str, Any]], str]:
-    """The jobs to show; and "ended" or "more" if the default limit keeps some that ended, or others, out."""
+def select(context: Context, arguments: Options, notices: list[str]) -> tuple[list[dict[str, Any]], str]:
+    """The jobs to show; and "ended" or "more" if the default limit keeps some that ended, or others, out.
+
+    `notices` gets what the daemon says besides.
+    """
     where = conditions(arguments)
     states = wanted("ls", arguments.state or ())
     if states or arguments.since is not None or arguments.all or arguments.limit:
         limit = arguments.limit or (None if arguments.all else SHOWN)
-        jobs, more = _pages(context, limit, state=states or None, **where)
+        jobs, more = _pages(context, notices, limit, state=states or None, **where)
         return jobs, "more" if more and not arguments.limit else ""
-    live, more = _pages(context, LIVE_SHOWN, state=LIVE, **where)
-    ended, more_ended = _pages(context, ENDED_SHOWN, state=ENDED, **where)
+    live, more = _pages(context, notices, LIVE_SHOWN, state=LIVE, **where)
+    ended, more_ended = _pages(context, notices, ENDED_SHOWN, state=ENDED, **where)
     return live + ended, "more" if more else "ended" if more_ended else ""
 
 
@@ -77,13 +83,17 @@ def _tell_queues(context: Context, queue: str) -> None:
         context.note(f"there is no queue {queue}; there are: {', '.join(known)}")
 
 
-def _pages(context: Context, limit: int | None, **where: Any) -> tuple[list[dict[str, Any]], bool]:
+def _pages(
+    context: Context, notices: list[str], limit: int | None, **where: Any
+) -> tuple[list[dict[str, Any]], bool]:
     jobs: list[dict[str, Any]] = []
     before = None
     while limit is None or len(jobs) < limit:
         page = PAGE if limit is None else min(limit - len(jobs), PAGE)
         reply = context.link.call(JOBS + "List", limit=page, before=before, **where)
         jobs += reply["jobs"]
+        if reply.get("notice") and reply["notice"] not in notices:
+            notices.append(reply["notice"])
         before = reply.get("next")
         if before is None:
             return jobs, False

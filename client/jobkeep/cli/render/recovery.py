@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from jobkeep.cli.render.progress import counts
 from jobkeep.cli.render.style import DIM, GREEN, RED, YELLOW, Style, state_colour, state_word
 from jobkeep.cli.render.table import Cell, table
@@ -66,8 +64,7 @@ def explanation(said: dict[str, Any], style: Style) -> list[str]:
     for reason in said["reasons"]:
         lines += wrapped(f"  - {escape(reason['text'])}", style.width, 4)
     id = style.id(said["id"])
-    looks = dict.fromkeys(_look(reason).format(id=id) for reason in said["reasons"] if reason["kind"] in _LOOKS)
-    lines += [f"next: jobkeep {escape(look)}" for look in looks]
+    lines += [f"next: jobkeep {escape(look)}" for look in _looks(said, id)]
     allowed = [f"jobkeep {_verb(name, id)}" for name, action in said["actions"].items() if action["allowed"]]
     refused = [(_verb(name, ""), action["reason"]) for name, action in said["actions"].items() if not action["allowed"]]
     lines.append(f"possible: {', '.join(allowed) or 'nothing'}")
@@ -77,18 +74,30 @@ def explanation(said: dict[str, Any], style: Style) -> list[str]:
     return lines
 
 
-# Where to look, by what keeps the job.
-_LOOKS = {
-    "after": "show {id}", "lock": "lock ls", "key": "ls", "paused": "queue ls", "limit": "ls --state running",
-    "draining": "daemon drain --off", "due": "show {id}", "starting": "watch {id}", "running": "watch {id}",
-    "stopping": "watch {id}", "fenced": "history {id}", "health": "logs {id}", "recovery": "recover --check",
-    "outcome": "logs {id}",
+# What to type, by what keeps the job: where it is known what that is, and where it is not.
+_ABOUT = {
+    "after": ("explain {name}",), "lock": ("lock show {name}",), "key": ("explain {name}",),
+    "paused": ("queue resume {name}",), "limit": ("queue limit {name} N",),
 }  # fmt: skip
+_LOOKS = {
+    "after": ("show {id}",), "lock": ("lock ls",), "key": ("ls",), "paused": ("queue ls",),
+    "limit": ("ls --state running",), "draining": ("daemon drain --off",),
+    "due": ("cancel {id} && jobkeep resume {id}    (now, and not when it is due)",), "starting": ("watch {id}",),
+    "running": ("watch {id}",), "stopping": ("watch {id}",), "fenced": ("history {id}",), "health": ("logs {id}",),
+    "recovery": ("recover --check",), "outcome": ("show {id}", "logs {id}"),
+}  # fmt: skip
+_AGAIN = "show {id} --json | jq -c .spec | jobkeep run --from-file -    (the same again)"
 
 
-def _look(reason: dict[str, Any]) -> str:
-    full = re.match(r"queue ([\w.-]+) runs \d+ of at most", reason["text"]) if reason["kind"] == "limit" else None
-    return f"queue limit {full[1]} N" if full else _LOOKS[reason["kind"]]
+def _looks(said: dict[str, Any], id: str) -> list[str]:
+    found = []
+    for reason in said["reasons"]:
+        name = reason.get("name")
+        looks = _ABOUT.get(reason["kind"]) if name else None
+        found += [look.format(id=id, name=name) for look in looks or _LOOKS.get(reason["kind"], ())]
+    if said["state"] == "succeeded":
+        found.append(_AGAIN.format(id=id))
+    return list(dict.fromkeys(found))
 
 
 def _verb(name: str, id: str) -> str:

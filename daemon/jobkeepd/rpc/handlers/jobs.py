@@ -9,6 +9,7 @@ from msgspec import Raw, structs
 
 from jobkeep.protocol import faults
 from jobkeep.protocol import jobs as wire
+from jobkeep.protocol.sizes import ROOM_NEEDED
 from jobkeep.protocol.vocabulary import ENDED_STATES
 from jobkeepd.core.authz import Role
 from jobkeepd.core.model import NULL, Job, Peer
@@ -24,6 +25,9 @@ from jobkeepd.store.base import JobFilter
 PAGE_SIZE: Final = 512 << 10  # bytes after which a page ends early: specs can be large
 AT_ONCE: Final = 32  # jobs that are read together, for the same reason; more where those before were small
 MOST_AT_ONCE: Final = 256
+_FULL: Final = (
+    f"the disk of the state directory is full: no job is taken or started until {ROOM_NEEDED >> 20} MiB are free"
+)
 WAIT_SIZE: Final = 32 << 20  # bytes of one Wait's reply: it cannot be cut
 
 
@@ -68,7 +72,7 @@ class Reading:
             page = await self._store.list(where)
             for job in page:
                 if len(shown) == asked.limit or size > PAGE_SIZE:
-                    return _list_reply(shown, before)
+                    return self._list_reply(shown, before)
                 try:
                     encoded = self._shown.encoded(job, look) or encode(await self._shown.read(job, look))
                 except UnknownJob:  # it was removed since the page was read
@@ -77,8 +81,12 @@ class Reading:
                 shown.append(encoded)
                 before = job.seq
             if len(page) < where.limit:
-                return _list_reply(shown, None)
+                return self._list_reply(shown, None)
             where = structs.replace(where, before=page[-1].seq, limit=_next_limit(asked.limit, len(shown), size))
+
+    def _list_reply(self, jobs: Sequence[bytes], next: int | None) -> bytes:
+        notice = b',"notice":%b' % encode(_FULL) if self._store.is_full else b""
+        return joined((b'{"jobs":[', *listed(jobs), b'],"next":%b%b}' % (encode(next), notice)))
 
     def _filter(self, asked: wire.ListParameters) -> JobFilter:
         return JobFilter(
@@ -116,10 +124,6 @@ class Reading:
         job = await self._store.get(asked.id)
         items = await self._store.failed_items(job.id, asked.after, asked.limit)
         return wire.FailedItemsReply(_fitting(items), job.progress.failed_items)
-
-
-def _list_reply(jobs: Sequence[bytes], next: int | None) -> bytes:
-    return joined((b'{"jobs":[', *listed(jobs), b'],"next":%b}' % encode(next)))
 
 
 def _next_limit(wanted: int, count: int, size: int) -> int:

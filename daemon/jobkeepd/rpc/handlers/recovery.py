@@ -25,9 +25,8 @@ async def explain_job(services: Services, asked: wire.JobParameters, peer: Peer,
     shown = ShownJobs(services)
     view = await shown.read(job, shown.look(peer, role))
     reasons = explain(job, await _facts(services, job, view))
-    return wire.ExplainReply(
-        job.id, job.state, view.health, [wire.Reason(reason.kind, reason.text) for reason in reasons], view.actions
-    )
+    told = [wire.Reason(reason.kind, reason.text, reason.name) for reason in reasons]
+    return wire.ExplainReply(job.id, job.state, view.health, told, view.actions)
 
 
 async def _parents(services: Services, job: Job) -> tuple[int, tuple[Job, ...]]:
