@@ -62,6 +62,12 @@ class Future:
     def done(self) -> bool:
         return self.outcome.done()
 
+    @property
+    def status(self) -> str:
+        if not self.done() or self.outcome.cancelled():
+            return "cancelled" if self.done() else "pending"
+        return "error" if self.outcome.exception() else "finished"
+
     def release(self) -> None:
         """Nobody here counts references."""
 

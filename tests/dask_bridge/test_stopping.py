@@ -178,7 +178,7 @@ def test_a_run_that_is_cancelled_by_force_ends_when_the_process_has_and_not_with
     async def story() -> None:
         daemon = Daemon()
         carrying = asyncio.ensure_future(daemon.carry())
-        await living(silent)
+        task = await living(silent)
         if number == 2:
             carrying.cancel()
             await asyncio.wait([carrying])
@@ -197,6 +197,8 @@ def test_a_run_that_is_cancelled_by_force_ends_when_the_process_has_and_not_with
         silent.kill(ONE)
         assert (await carrying).outcome == "cancelled"
         assert now() - ended < 0.5
+        late = Task(silent, task.name, "tcp://two:2", "second")  # Dask starts it again, though it is cancelled
+        assert isinstance(late.may(), Fence)
 
     virtually(story)
 

@@ -201,8 +201,11 @@ class Bridge:
         return False
 
     async def _drop(self, client: Any, name: str, future: Any) -> None:
-        """Let the cluster forget a task, but for the word that a start of it which is yet to come may not begin."""
-        may_come = future is not None and not future.done()
+        """Let the cluster forget a task, but for the word that a start of it which is yet to come may not begin.
+
+        One that Dask has made already does not end because the task is cancelled.
+        """
+        may_come = future is not None and future.status not in ("finished", "error")
         if future is not None:
             future.release()
         await forget(client, name)
