@@ -49,6 +49,7 @@ from jobkeep.worker.ending import Ending, raised, stopped
 BEAT_S: Final = 2.0
 FENCED_S: Final = 2.0
 ATTENTION_S: Final = 2.0
+WORD_S: Final = 1.0
 AGAIN_S: Final = 0.5  # before a scheduler that is gone is looked for again
 
 
@@ -71,13 +72,25 @@ class Bridge:
     async def carry(self) -> Ending:
         """How the run has ended."""
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, self._force)
+        signalled = asyncio.Event()
+        loop.add_signal_handler(signal.SIGTERM, signalled.set)
+        forcing = asyncio.ensure_future(self._force(signalled))
         try:
             return await self._carry()
         finally:
+            forcing.cancel()
+            await asyncio.wait([forcing])
             loop.remove_signal_handler(signal.SIGTERM)
 
-    def _force(self) -> None:
+    async def _force(self, signalled: asyncio.Event) -> None:
+        """The daemon says first that the run is to stop, though that may arrive later. Anybody else ends this process
+        alone, as at the shutdown of the host: the task goes on, and the next bridge takes it over."""
+        await signalled.wait()
+        with anyio.move_on_after(WORD_S):
+            await self._run.port.until(lambda: self._run.stop_reason is not None)
+        if self._run.stop_reason is None:
+            asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
         self._forced.set()
         self._run.port.announce()
 
