@@ -39,6 +39,7 @@ from jobkeep.dask_bridge.outcome import Lost
 from jobkeep.dask_bridge.remote import carry_out
 from jobkeep.dask_bridge.settings import Cluster
 from jobkeep.dask_bridge.topics import living_at, said_down
+from jobkeep.dask_bridge.versions import differences
 from jobkeep.protocol.jobs import ErrorInfo
 from jobkeep.protocol.worker import LOST
 from jobkeep.sdk.port import DRAIN, LEASE_LOST
@@ -102,7 +103,7 @@ class Bridge:
                     if client is None:
                         return self._given_up()
                     with lost_with_its_connections(client):
-                        ending = await self._with(client)
+                        ending = await self._understood(client)
                     if ending is not None:
                         return ending
             except (Unreachable, SchedulerLost) as error:
@@ -142,6 +143,19 @@ class Bridge:
         if self._run.stop_reason is not None:
             return stopped(self._run.stop_reason)
         return lost(f"the scheduler of {self._cluster.place} has been away for {self._cluster.lost_after:g} s")
+
+    async def _understood(self, client: Any) -> Ending | None:
+        """As `_with`, for which releases may differ too much: then that is the error."""
+        try:
+            return await self._with(client)
+        except (OSError, SchedulerLost):
+            raise
+        except Exception as error:
+            differs = await differences(client) if client.status == "running" else ""
+            if not differs:
+                raise
+            said = f"the scheduler of {self._cluster.place} does not get on with this bridge ({error}){differs}"
+            return Ending("failed", error=ErrorInfo("VersionMismatch", said))
 
     async def _with(self, client: Any) -> Ending | None:
         """None: the task has ended without having begun, and is submitted again."""
