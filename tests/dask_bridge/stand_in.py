@@ -62,6 +62,12 @@ class Future:
     def done(self) -> bool:
         return self.outcome.done()
 
+    @property
+    def status(self) -> str:
+        if not self.done() or self.outcome.cancelled():
+            return "cancelled" if self.done() else "pending"
+        return "error" if self.outcome.exception() else "finished"
+
     def release(self) -> None:
         """Nobody here counts references."""
 
@@ -75,6 +81,7 @@ class Scheduler:
         self.is_there = True
         self.silent_s = 0.0  # before who connects in vain gives up
         self.refuses: Exception | None = None  # who connects
+        self.does_not_publish: Exception | None = None
         self.versions: dict[str, Any] = {}  # of itself and its workers, where they are not as here
         self.hosts_answer = True  # those of workers: that nobody listens there any more
         self.topics: dict[str, deque[tuple[float, Any]]] = defaultdict(lambda: deque(maxlen=1000))  # as Dask has it
@@ -190,6 +197,8 @@ class Client:
         return self._there().datasets.get(name, default)
 
     async def publish_dataset(self, future: Future, *, name: str) -> None:
+        if self._there().does_not_publish is not None:
+            raise self._there().does_not_publish
         self._there().datasets[name] = future
         self._there().published = name
 

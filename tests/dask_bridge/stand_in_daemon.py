@@ -10,7 +10,7 @@ from msgspec import Raw
 from dask_bridge.stand_in import LAB
 from jobkeep.dask_bridge.bridge import carry
 from jobkeep.dask_bridge.settings import Cluster
-from jobkeep.protocol.worker import ProgressParameters, RunOrder
+from jobkeep.protocol.worker import CheckpointParameters, ProgressParameters, RunOrder
 from jobkeep.worker.active import ActiveRun
 from jobkeep.worker.doorbell import Doorbell
 from jobkeep.worker.ending import Ending
@@ -21,6 +21,7 @@ class Daemon:
 
     def __init__(self, **order: Any) -> None:
         self.progress_made: list[ProgressParameters] = []
+        self.saved: list[CheckpointParameters] = []
         given: dict[str, Any] = {"run": "j/1", "job": "j", "number": 1, **order}
         self.run = ActiveRun(
             RunOrder(
@@ -44,7 +45,9 @@ class Daemon:
     def progress(self, parameters: ProgressParameters) -> None:
         self.progress_made.append(parameters)
 
-    def checkpoint(self, parameters: Any) -> None: ...
+    def checkpoint(self, parameters: CheckpointParameters) -> None:
+        self.saved.append(parameters)
+
     def step(self, parameters: Any) -> None: ...
     def beat(self, parameters: Any) -> None: ...
     def ask(self, query: Any) -> None: ...

@@ -89,10 +89,13 @@ def test_a_worker_that_stands_still_loses_its_run_and_cannot_go_on_with_it(site:
     assert batch.job.info().progress.done <= 12
 
 
-def test_the_run_of_a_bridge_that_is_killed_goes_on_and_the_next_bridge_has_it(site: Site) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
+def test_the_run_of_a_bridge_that_is_killed_goes_on_and_the_next_bridge_has_it(
+    site: Site, number: signal.Signals
+) -> None:
     """Not even a function that is not to be resumed is started a second time."""
     batch = Batch(site, on_lost="fail")
-    os.kill(site.bridge(batch.job), signal.SIGKILL)
+    os.kill(site.bridge(batch.job), number)
     until(lambda: len(batch.job.info().runs) == 2)
     batch.let_go()
     assert batch.job.result(timeout=60) == ALL

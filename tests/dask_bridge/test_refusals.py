@@ -105,6 +105,21 @@ def test_a_task_that_the_cluster_cannot_run_is_told_with_the_versions_that_diffe
     )
 
 
+def test_a_scheduler_that_does_not_understand_a_call_is_told_with_the_versions_that_differ(
+    scheduler: Scheduler,
+) -> None:
+    """It is connected by then: releases that are a few months apart differ in what calls take."""
+    scheduler.does_not_publish = TypeError("put() got an unexpected keyword argument 'names'")
+    scheduler.versions = {"scheduler": {"packages": {"python": "3.11.7", "distributed": "0.9", "dask": "1.0"}}}
+    assert error_of(scheduler) == (
+        "VersionMismatch: the scheduler of dask:lab at tcp://lab:8786 does not get on with this bridge "
+        "(put() got an unexpected keyword argument 'names'); distributed is 1.0 here and 0.9 on the scheduler, "
+        "cloudpickle is 1.0 here and missing on the scheduler: install the same releases on both sides"
+    )
+    scheduler.versions = {}
+    assert error_of(scheduler).endswith("TypeError: put() got an unexpected keyword argument 'names'")
+
+
 def test_where_no_version_differs_none_is_told(scheduler: Scheduler) -> None:
     """Nor where nobody says."""
     said = "TypeError: the cluster could not run the task: no"

@@ -143,21 +143,45 @@ def test_a_function_that_goes_on_while_its_worker_ends_is_not_lost_before_its_pr
     virtually(story)
 
 
-@pytest.mark.parametrize("asked", [True, False])
-def test_a_function_that_ends_when_it_is_told_so_costs_no_other_task_its_worker(
-    asked: bool, silent: Scheduler
+def test_a_bridge_that_somebody_else_terminates_dies_and_leaves_its_task_alone(
+    silent: Scheduler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Cancelled by force as well: then nobody asks first."""
+    """As a host does that is shut down: the next bridge takes it over."""
+    died: list[int] = []
+    monkeypatch.setattr(signal, "raise_signal", died.append)
+
+    async def story() -> None:
+        carrying = asyncio.ensure_future(Daemon().carry())
+        task = await living(silent)
+        os.kill(os.getpid(), signal.SIGTERM)
+        while not died:
+            assert not carrying.done()
+            await asyncio.sleep(0.1)
+        assert died == [signal.SIGTERM]
+        assert {type(said) for _, said in task.heard()} == {Go}
+        carrying.cancel()
+        await asyncio.wait([carrying])
+
+    virtually(story)
+
+
+@pytest.mark.parametrize("first", ["word", "signal"])
+def test_a_function_that_ends_when_it_is_told_so_costs_no_other_task_its_worker(
+    first: str, silent: Scheduler
+) -> None:
+    """Cancelled by force: the daemon's word and its signal arrive at the same time."""
 
     async def story() -> None:
         daemon = Daemon()
         carrying = asyncio.ensure_future(daemon.carry())
         task = await living(silent)
-        if asked:
-            daemon.run.ask_to_stop("cancelled", now())
-            await asyncio.sleep(1.0)
         forced = now()
-        os.kill(os.getpid(), signal.SIGTERM)
+        if first == "signal":
+            os.kill(os.getpid(), signal.SIGTERM)
+            await asyncio.sleep(0.05)
+        daemon.run.ask_to_stop("cancelled", now())
+        if first == "word":
+            os.kill(os.getpid(), signal.SIGTERM)
         assert await task.hears(Fence) - forced < 0.1
         await asyncio.sleep(0.5)
         assert not carrying.done()
@@ -178,7 +202,7 @@ def test_a_run_that_is_cancelled_by_force_ends_when_the_process_has_and_not_with
     async def story() -> None:
         daemon = Daemon()
         carrying = asyncio.ensure_future(daemon.carry())
-        await living(silent)
+        task = await living(silent)
         if number == 2:
             carrying.cancel()
             await asyncio.wait([carrying])
@@ -197,6 +221,8 @@ def test_a_run_that_is_cancelled_by_force_ends_when_the_process_has_and_not_with
         silent.kill(ONE)
         assert (await carrying).outcome == "cancelled"
         assert now() - ended < 0.5
+        late = Task(silent, task.name, "tcp://two:2", "second")  # Dask starts it again, though it is cancelled
+        assert isinstance(late.may(), Fence)
 
     virtually(story)
 

@@ -90,6 +90,16 @@ async def test_force_skips_every_step(stage: Stage) -> None:
     assert anyio.current_time() - began < 1
 
 
+async def test_force_is_announced_to_the_bridge_of_a_run_and_to_nobody_else(stage: Stage) -> None:
+    """What it carries is elsewhere, and it alone can end that."""
+    stage.runner.deaf_to = {"ask", "terminate"}
+    for on, heard in ((None, ["kill"]), ("dask:lab", ["ask", "kill"])):
+        job = await running(stage, command=None, function="m:f", on=on)
+        await stage.supervisor.cancel(job, ME, force=True, reason=None)
+        await stage.until(job, "cancelled")
+        assert stage.runner.seats[-1].heard == heard
+
+
 async def test_restart_ends_the_run_and_runs_the_job_again(stage: Stage) -> None:
     """Never two at once, and no attempt is charged."""
     job = await running(stage)

@@ -39,6 +39,7 @@ from jobkeep.dask_bridge.outcome import Lost
 from jobkeep.dask_bridge.remote import carry_out
 from jobkeep.dask_bridge.settings import Cluster
 from jobkeep.dask_bridge.topics import living_at, said_down
+from jobkeep.dask_bridge.versions import differences
 from jobkeep.protocol.jobs import ErrorInfo
 from jobkeep.protocol.worker import LOST
 from jobkeep.sdk.port import DRAIN, LEASE_LOST
@@ -49,6 +50,7 @@ from jobkeep.worker.ending import Ending, raised, stopped
 BEAT_S: Final = 2.0
 FENCED_S: Final = 2.0
 ATTENTION_S: Final = 2.0
+WORD_S: Final = 1.0
 AGAIN_S: Final = 0.5  # before a scheduler that is gone is looked for again
 
 
@@ -71,13 +73,25 @@ class Bridge:
     async def carry(self) -> Ending:
         """How the run has ended."""
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, self._force)
+        signalled = asyncio.Event()
+        loop.add_signal_handler(signal.SIGTERM, signalled.set)
+        forcing = asyncio.ensure_future(self._force(signalled))
         try:
             return await self._carry()
         finally:
+            forcing.cancel()
+            await asyncio.wait([forcing])
             loop.remove_signal_handler(signal.SIGTERM)
 
-    def _force(self) -> None:
+    async def _force(self, signalled: asyncio.Event) -> None:
+        """The daemon says first that the run is to stop, though that may arrive later. Anybody else ends this process
+        alone, as at the shutdown of the host: the task goes on, and the next bridge takes it over."""
+        await signalled.wait()
+        with anyio.move_on_after(WORD_S):
+            await self._run.port.until(lambda: self._run.stop_reason is not None)
+        if self._run.stop_reason is None:
+            asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
         self._forced.set()
         self._run.port.announce()
 
@@ -89,7 +103,7 @@ class Bridge:
                     if client is None:
                         return self._given_up()
                     with lost_with_its_connections(client):
-                        ending = await self._with(client)
+                        ending = await self._understood(client)
                     if ending is not None:
                         return ending
             except (Unreachable, SchedulerLost) as error:
@@ -129,6 +143,19 @@ class Bridge:
         if self._run.stop_reason is not None:
             return stopped(self._run.stop_reason)
         return lost(f"the scheduler of {self._cluster.place} has been away for {self._cluster.lost_after:g} s")
+
+    async def _understood(self, client: Any) -> Ending | None:
+        """As `_with`, for which releases may differ too much: then that is the error."""
+        try:
+            return await self._with(client)
+        except (OSError, SchedulerLost):
+            raise
+        except Exception as error:
+            differs = await differences(client) if client.status == "running" else ""
+            if not differs:
+                raise
+            said = f"the scheduler of {self._cluster.place} does not get on with this bridge ({error}){differs}"
+            return Ending("failed", error=ErrorInfo("VersionMismatch", said))
 
     async def _with(self, client: Any) -> Ending | None:
         """None: the task has ended without having begun, and is submitted again."""
@@ -201,8 +228,11 @@ class Bridge:
         return False
 
     async def _drop(self, client: Any, name: str, future: Any) -> None:
-        """Let the cluster forget a task, but for the word that a start of it which is yet to come may not begin."""
-        may_come = future is not None and not future.done()
+        """Let the cluster forget a task, but for the word that a start of it which is yet to come may not begin.
+
+        One that Dask has made already does not end because the task is cancelled.
+        """
+        may_come = future is not None and future.status not in ("finished", "error")
         if future is not None:
             future.release()
         await forget(client, name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
 import secrets
 from contextlib import suppress
 from typing import Any, Final
@@ -43,6 +42,7 @@ from jobkeep.dask_bridge.messages import (
     upward,
 )
 from jobkeep.dask_bridge.outcome import Lost, ended
+from jobkeep.dask_bridge.outlet import write_out
 from jobkeep.dask_bridge.topics import said_down, subscribe
 from jobkeep.protocol.worker import ProgressParameters
 from jobkeep.worker.active import ActiveRun
@@ -69,6 +69,7 @@ class Conversation:
         self._said = 0
         self._start: str | None = None  # the one that was let go
         self._heard = 0  # its newest message
+        self._heard_before = 0  # by this bridge or the last one, over another client
         self._rival = False
         self._heard_at = anyio.current_time()
         self._told = ""
@@ -97,7 +98,7 @@ class Conversation:
         return self._start is not None
 
     def say_of_scheduler(self, note: str) -> None:
-        """Tell people, once."""
+        """Tell people, once, until something is heard of the task."""
         if note != self._told:
             self._told = note
             self._messenger.progress(replace(self._progress, note=note))
@@ -119,6 +120,8 @@ class Conversation:
         for message in said_before:
             if isinstance(message.said, Go):
                 self._start = message.said.start
+                self._heard = max(self._heard, message.said.heard)
+        self._heard_before = self._heard
         await subscribe(client, upward(name), feed)
         told: Ended | Ending | None = None
         try:
@@ -171,7 +174,7 @@ class Conversation:
             if message.sender == self._start:
                 self._heard = max(self._heard, message.number)
                 self._heard_at = anyio.current_time()
-                self._heed(message.said)
+                self._heed(message.said, again=message.number <= self._heard_before)
             if self._rival:
                 raise Lost(f"the Dask worker {self.worker} died")
         heard_all.set()
@@ -186,17 +189,22 @@ class Conversation:
             self._rival = True
             self._say(Go(self._start, self._heard))
 
-    def _heed(self, said: FromTask) -> None:
+    def _heed(self, said: FromTask, again: bool) -> None:
+        """What the daemon may not have got is passed on again; it knows what it has."""
         run, order = self._run, self._run.order
+        if self._told:
+            self._told = ""
+            self._messenger.progress(self._progress)
         match said:
             case Lives(place, ticks):
                 self.place, run.ticks = place, ticks
             case Advances(parameters):
                 self._progress = replace(parameters, run=order.run, fence=order.fence)
-                self._messenger.progress(self._progress)
+                if not again:
+                    self._messenger.progress(self._progress)
             case Checkpoints(parameters):
                 self._progress = ProgressParameters(
-                    order.run, order.fence, parameters.done, parameters.total, tallies=parameters.tallies
+                    order.run, order.fence, parameters.done, parameters.total, parameters.note, parameters.tallies
                 )
                 self._messenger.checkpoint(replace(parameters, run=order.run, fence=order.fence))
             case Steps(parameters):
@@ -205,8 +213,8 @@ class Conversation:
                 self._ask("FailedKeys", number, replace(parameters, run=order.run, fence=order.fence))
             case AsksStep(number, parameters):
                 self._ask("StepResult", number, replace(parameters, run=order.run, fence=order.fence))
-            case Writes(to, text):
-                _write(to, text)
+            case Writes(to, text) if not again:
+                write_out(to, text)
 
     def _ask(self, method: str, number: int, parameters: Any) -> None:
         def answer(reply: Struct | Exception) -> None:
@@ -286,9 +294,3 @@ def _put(stream: MemoryObjectSendStream[Upward], message: Upward) -> None:
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     first = group.exceptions[0]
     return _first(first) if isinstance(first, BaseExceptionGroup) else first
-
-
-def _write(to: int, text: str) -> None:
-    rest = text.encode(errors="backslashreplace")
-    while rest:
-        rest = rest[os.write(to, rest) :]

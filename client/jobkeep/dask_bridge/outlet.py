@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -104,3 +105,10 @@ class Held:
                 whole = "".join(texts)
                 for begin in range(0, len(whole), FULL):
                     self._send(to, whole[begin : begin + FULL])
+
+
+def write_out(to: To, text: str) -> None:
+    """At home: to where this process writes."""
+    rest = text.encode(errors="backslashreplace")
+    while rest:
+        rest = rest[os.write(to, rest) :]

@@ -90,6 +90,8 @@ class Attempt:
             return
         already, self._stopping = self._stopping, True
         if force:
+            if self.seat.need.on is not None:  # a bridge ends what it carries elsewhere, once it knows that it is to
+                await self.seat.ask(self._ref, why.word)
             await self._kill(why)
             return
         if already:
