@@ -30,9 +30,12 @@ class Groups:
         """SIGTERM, and after `grace` seconds SIGKILL, until nobody is left in it but those that want to stay."""
         since = anyio.current_time()
         got: dict[int, int] = {}
-        while leaving := [pid for pid in cgroup.members(slot) if not tree.keeps(pid)]:
+        while members := cgroup.members(slot):
+            leaving = [pid for pid in members if not tree.keeps(pid)]
+            if not leaving:
+                break
             over = anyio.current_time() - since
-            if over >= grace + _KILL_FOR:
+            if over >= grace + _KILL_FOR and signal.SIGKILL in got.values():  # never before that was tried
                 log.error("stragglers_live_on", pids=leaving, slot=slot)
                 return
             number = signal.SIGKILL if over >= grace else signal.SIGTERM
@@ -40,8 +43,8 @@ class Groups:
                 if got.get(pid) != number:
                     got[pid] = number
                     self._put_on_record(_send(pid, slot, number), number, job, run)
-            if number == signal.SIGKILL and len(leaving) == len(cgroup.members(slot)):
-                cgroup.kill(slot)  # those as well that have been forked since
+            if number == signal.SIGKILL and len(leaving) == len(members):
+                cgroup.kill(slot)  # those as well that have been forked since that look
             await anyio.sleep(_PAUSE)
         cgroup.leave(slot)
 
