@@ -53,6 +53,12 @@ def test_a_job_that_is_being_cancelled_never_runs_again(event: str) -> None:
     assert advance("cancelling", event) == "cancelled"  # type: ignore[arg-type]
 
 
+def test_a_job_that_has_succeeded_is_run_again_by_another_submit() -> None:
+    """Whichever verb was tried."""
+    assert may_restart("succeeded").reason == may_resume("succeeded").reason
+    assert may_restart("succeeded").reason == "the job has succeeded; submit it again to run it again"
+
+
 def test_sources_are_the_guard_of_a_write() -> None:
     """The states an event may come from are read off the table."""
     assert set(sources("resume")) == {"failed", "cancelled"}

@@ -117,6 +117,8 @@ def may_restart(state: JobState) -> Verdict:
         return Verdict(False, "the job is being cancelled")
     if advance(state, "resume"):
         return Verdict(False, f"{_ENDED_WORDS[state]}; use resume")
+    if state == "succeeded":
+        return Verdict(False, "the job has succeeded; submit it again to run it again")
     return Verdict(False, f"the job is {state}; only running jobs are restarted")
 
 
