@@ -97,7 +97,7 @@ async def test_what_is_not_allowed_is_refused_with_the_reason(store: Store, hear
     entries = len(heard.entries)
     for change, reason in (
         (stopping("a1"), "succeeded already"),
-        (stopping("a1", "restart"), "the job is succeeded"),
+        (stopping("a1", "restart"), "the job has succeeded; submit it again"),
         (resuming("a1"), "submit it again"),
         (resuming("a1", failed_items=True), "no failed items"),
         (resuming("a2"), "the job is queued"),
