@@ -176,7 +176,7 @@ def carried_out(
 ) -> Ended:
     """The end of a task there."""
     order = RunOrder(
-        run="j/1", fence=1, function=function, arguments=Raw(arguments), job="j", name="j", number=1, cookie="",
+        run="j.1", fence=1, function=function, arguments=Raw(arguments), job="j", name="j", number=1, cookie="",
         stdout="", stderr="",
     )  # fmt: skip
     patch.setattr(remote, "get_worker", lambda: worker)

@@ -8,6 +8,7 @@ NOT_RUN = {
     ("README.md", "python3 -m venv"): "needs a registry",
     ("client/README.md", "python3 -m venv"): "needs a registry",
     ("docs/dask.md", "pip install"): "needs a registry",
+    ("docs/dask.md", "dask scheduler"): "listens where another one may; tests/dask_bridge starts them elsewhere",
     ("docs/dask.md", "jobkeep call"): "needs a Dask cluster; tests/dask_bridge has one",
     ("systemd/README.md", "python3 -m venv"): "needs root, systemd and a registry; `make test-systemd` does it",
     ("systemd/README.md", "usermod"): "needs root and a system of its own; `make test-systemd` tries it",

@@ -110,6 +110,7 @@ class Conversation:
 
     async def hold(self, client: Any, name: str, future: Any, forced: asyncio.Event) -> Ending | None:
         """Until the task has ended; None: without having begun. Raises Lost, SchedulerLost."""
+        self._id, self._said = secrets.token_hex(8), 0  # the task says again what this one may not hear
         self._heard_at = anyio.current_time()
         say, to_say = anyio.create_memory_object_stream[FromBridge](math.inf)
         hear, to_hear = anyio.create_memory_object_stream[Upward](math.inf)

@@ -38,7 +38,8 @@ from jobkeep.protocol.worker import (
     SaveStepParameters,
     StepResultReply,
 )
-from jobkeep.worker.awaited import Query
+from jobkeep.worker.awaited import Kind, Query
+from jobkeep.worker.outbox import Outbox
 
 _REPLIES: Final = {"FailedKeys": FailedKeysReply, "StepResult": StepResultReply}
 
@@ -83,7 +84,7 @@ class Line:
 
 
 class LineMessenger:
-    """Implements Messenger over a line. The log keeps what is said, so that nothing is said twice."""
+    """Implements Messenger over a line. What is not acknowledged is kept, since the log may be too short for it."""
 
     def __init__(self, line: Line, due: threading.Condition, lease: Lease, place: Place) -> None:
         self._line = line
@@ -92,12 +93,39 @@ class LineMessenger:
         self._place = place
         self._queries: dict[int, Query] = {}
         self._asked = 0
+        self._outbox = Outbox()
+        self._saying = threading.Lock()  # a function's thread reports, while the bridge's word comes in another
 
     def checkpoint(self, parameters: CheckpointParameters) -> None:
-        self._line.say(Checkpoints(parameters))
+        with self._saying:
+            self._outbox.add_checkpoint(parameters)
+            self._line.say(Checkpoints(parameters))
 
     def step(self, parameters: SaveStepParameters) -> None:
-        self._line.say(Steps(parameters))
+        with self._saying:
+            self._outbox.add_step(parameters)
+            self._line.say(Steps(parameters))
+
+    def stored(self, run: str, kind: Kind, number: int) -> None:
+        """Checkpoints up to that seq are durable, or steps up to that ordinal."""
+        with self._saying:
+            if kind == "checkpoint":
+                self._outbox.checkpoint_stored(run, number)
+                return
+            for step in self._outbox.of(run).steps:
+                if step.ordinal <= number:
+                    self._outbox.step_stored(run, step.ordinal)
+
+    def say_again(self) -> None:
+        """To a bridge that may not have heard it: it has come to this task, or come back."""
+        with self._saying:
+            unsaid = self._outbox.unsaid()
+            for step in unsaid.steps:
+                self._line.say(Steps(step))
+            for checkpoint in unsaid.checkpoints:
+                self._line.say(Checkpoints(checkpoint))
+        for number, query in list(self._queries.items()):
+            self._say_query(number, query)
 
     def progress(self, parameters: ProgressParameters) -> None:
         self._line.say(Advances(parameters))
@@ -109,10 +137,13 @@ class LineMessenger:
     def ask(self, query: Query) -> None:
         self._asked += 1
         self._queries[self._asked] = query
+        self._say_query(self._asked, query)
+
+    def _say_query(self, number: int, query: Query) -> None:
         if isinstance(query.parameters, FailedKeysParameters):
-            self._line.say(AsksKeys(self._asked, query.parameters))
+            self._line.say(AsksKeys(number, query.parameters))
         else:
-            self._line.say(AsksStep(self._asked, query.parameters))
+            self._line.say(AsksStep(number, query.parameters))
 
     def look(self) -> None:
         """What comes is taken in the event loop of the Dask worker."""

@@ -19,10 +19,10 @@ from jobkeep.dask_bridge.messages import (
     PROTOCOL,
     Answers,
     Begins,
+    Downward,
     Durable,
     Ended,
     Fence,
-    FromBridge,
     Go,
     Parcel,
     Refuses,
@@ -77,11 +77,12 @@ class Start:
         self._output = Held(lambda to, text: self._line.say(Writes(to, text)))
         self._doorbell = Doorbell()
         self._went: str | None = None  # which start may go on
+        self._bridge = ""  # who has spoken last
         self._abort_at: float | None = None
         self._over = False
 
     def carry_out(self) -> Ended:
-        self._line.open(Feed(lambda message: self._heed(message.said)))
+        self._line.open(Feed(self._heed))
         at = self._lease.now()
         self._lease.gives(self._line.say(Begins(self._place)), at)
         try:
@@ -148,9 +149,12 @@ class Start:
 
     # In the event loop of the Dask worker
 
-    def _heed(self, said: FromBridge) -> None:
+    def _heed(self, message: Downward) -> None:
         with self._news:
-            match said:
+            if message.sender != self._bridge:
+                self._bridge = message.sender
+                self._messenger.say_again()
+            match message.said:
                 case Go(start, heard):
                     self._went = self._went or start
                     self._lease.heard(heard)
@@ -159,11 +163,12 @@ class Start:
                 case Fence():
                     self._fence()
                 case Durable(kind, number):
+                    self._messenger.stored(self._parcel.order.run, kind, number)
                     self._run.stored(kind, number)
-                case Refuses(_, message):
-                    self._run.refuse(InvalidRequest(message))
+                case Refuses(_, why):
+                    self._run.refuse(InvalidRequest(why))
                 case Answers():
-                    self._messenger.answered(said)
+                    self._messenger.answered(message.said)
             self._news.notify_all()
 
     # In a thread of its own
