@@ -98,3 +98,24 @@ def test_the_unit_is_divided_as_the_kernel_wants_it(host: Box) -> None:
     assert host.sh(f"cd {group} && cat memory.max memory.oom.group cpu.max") == f"{64 << 20}\n1\n50000 100000"
     _, free = begun(host, "", "exec sleep 1000")
     assert group_of(host, free).endswith("/shim")
+
+
+@divided
+def test_a_restart_finds_its_place_beside_a_job_with_limits(host: Box) -> None:
+    """It succeeds, twice; the job keeps process, group, output and limits, and its end is known as ever."""
+    script = f"while ! test -e /srv/jobs/enough; do echo line; sleep 0.2; done; {GREEDY}; echo lives on"
+    job, leader = begun(host, "--memory 64M --cpu 0.5", script)
+    group = group_of(host, leader)
+
+    for _ in range(2):
+        main = main_pid(host)
+        host.sh("systemctl restart jobkeepd")
+        assert main_pid(host) not in (main, "0")
+        assert group_of(host, leader) == group
+
+    host.sh("touch /srv/jobs/enough")
+    outcome = ended(host, job)
+    said = host.sh(f"jobkeep logs {job} 2>/dev/null").splitlines()
+    assert outcome["error"]["type"] == "OutOfMemory", outcome  # type: ignore[index]
+    assert {*said} == {"line"}
+    assert [run["number"] for run in shown(host, job)["runs"]] == [1]  # type: ignore[attr-defined]
