@@ -10,7 +10,7 @@ WORKERS := $(shell cores=$$(nproc 2>/dev/null || echo 2); echo $$(( cores < 7 ? 
 unexport PYTHONDONTWRITEBYTECODE
 FITS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: demo test lint docs shots bench bench-million torture hostile test-systemd compat-record clean
+.PHONY: demo test lint docs shots bench bench-million torture hostile test-systemd compat-record test-controllers clean
 
 demo: $(STAMP)
 	@echo "== demo: a real batch, killed twice, that loses nothing (ARGS=--terminate: jobs that do not want to end)"
@@ -60,6 +60,10 @@ hostile: $(STAMP)
 test-systemd: $(STAMP)
 	@echo "== test-systemd: the units, in a Debian that is booted for it (root, systemd-container, mmdebstrap; 5 minutes)"
 	@$(BIN)/python -m pytest -q -rs -m systemd tests/systemd $(ARGS)
+
+test-controllers: $(STAMP)
+	@echo "== test-controllers: limits of jobs, by the kernel of an emulated machine (root, qemu-system-x86, mmdebstrap; 5 minutes)"
+	@JOBKEEP_SYSTEMD_SUITE=$${JOBKEEP_SYSTEMD_SUITE:-trixie} $(BIN)/python -m pytest -q -rs -m controllers tests/systemd $(ARGS)
 
 compat-record: $(STAMP)
 	@echo "== compat-record: what this release says and writes, into tests/compat"

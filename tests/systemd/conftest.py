@@ -3,30 +3,42 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from systemd.box import Box, missing, wheels
+from systemd.box import Box, wheels
+from systemd.container import Container
+from systemd.machine import Machine
 
 PIP = "/opt/jobkeep/bin/pip install --quiet --no-index --find-links /wheels"
+INSTALL = f"python3 -m venv /opt/jobkeep && {PIP} 'jobkeep[daemon]' && ln -s /opt/jobkeep/bin/jobkeep /usr/local/bin/"
 EDITED = "/etc/systemd/system/jobkeepd.service.d"  # as `systemctl edit` does it
 
 
 @pytest.fixture(scope="session")
 def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
-    if (why := missing()) is not None:
+    yield from _booted(Container, tmp_path_factory.mktemp("box"))
+
+
+@pytest.fixture(scope="session")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
+    yield from _booted(Machine, tmp_path_factory.mktemp("machine"))
+
+
+def _booted(kind: type[Container | Machine], folder: Path) -> Iterator[Box]:
+    if (why := kind.missing()) is not None:
         pytest.skip(why)
-    box = Box(tmp_path_factory.mktemp("box"))
+    box = kind(folder)
     packages = box.root / "wheels"
     packages.mkdir()
     wheels(packages)
+    subprocess.run(["chroot", str(box.root), "sh", "-c", INSTALL], check=True, timeout=300)
     try:
         box.boot()
-        box.sh(f"python3 -m venv /opt/jobkeep && {PIP} 'jobkeep[daemon]'", timeout=200)
-        box.sh("ln -s /opt/jobkeep/bin/jobkeep /usr/local/bin/ && jobkeep daemon install")
-        box.sh(f"install -d -o jobkeep /srv/jobs && mkdir -p {EDITED}")
+        box.sh(f"jobkeep daemon install && install -d -o jobkeep /srv/jobs && mkdir -p {EDITED}")
         box.sh(f"printf '[Service]\\nReadWritePaths=/srv/jobs\\n' >{EDITED}/work.conf && systemctl daemon-reload")
         yield box
     finally:
@@ -51,8 +63,7 @@ def drop_in(box: Box, *lines: str) -> None:
 
 
 def configure(box: Box, *lines: str) -> None:
-    Path(box.root, "etc/jobkeep").mkdir(exist_ok=True)
-    Path(box.root, "etc/jobkeep/config.toml").write_text("\n".join(lines))
+    box.put("/etc/jobkeep/config.toml", "\n".join(lines))
 
 
 def submit(box: Box, command: str) -> str:

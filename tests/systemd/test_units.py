@@ -132,7 +132,7 @@ def test_a_loop_that_turns_is_left_alone(service: Box) -> None:
 def test_ordinary_jobs_work(service: Box, name: str) -> None:
     """What jobs usually do, the units allow; directories to work in are named in a drop-in."""
     service.sh("touch /tmp/of-the-host")
-    (service.root / "srv/job.sh").write_text(ORDINARY[name])
+    service.put("/srv/job.sh", ORDINARY[name])
 
     said = service.sh("jobkeep run -- bash -e /srv/job.sh 2>&1; echo exit $?")
 
@@ -154,7 +154,7 @@ def test_a_job_lives_on_when_the_daemon_is_stopped(service: Box) -> None:
 
 def test_a_stop_drains_where_it_is_told_to(service: Box) -> None:
     """With on_stop = "drain" `systemctl stop` interrupts a function at its checkpoint, and the next start goes on."""
-    (service.root / "srv/slow.py").write_text(SLOW)
+    service.put("/srv/slow.py", SLOW)
     configure(service, "[daemon]", 'on_stop = "drain"')
     service.sh("systemctl restart jobkeepd")
     job = service.sh("jobkeep call -d -q --cwd /srv slow:go")
