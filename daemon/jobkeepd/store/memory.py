@@ -158,9 +158,8 @@ class MemoryStore:
             if job.state == "queued"
             and job.spec.queue == queue
             and not has_open_run(job)
-            and job.blocked is None
-            and job.id not in exclude
-        ]
+            and job.blocked is None and job.id not in exclude
+        ]  # fmt: skip
         return up_to(heaviest, sorted(found, key=lambda job: (job.turn_at, job.seq))[:limit])
 
     async def open_runs(self) -> list[Job]:
