@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -117,3 +119,19 @@ async def test_a_spawner_that_says_why_it_cannot_run_is_believed_at_once(runtime
         async with Launcher(runtime, python_that(runtime, "echo no room")):
             pass
     assert (runtime / "count").read_text() == "1\n"
+
+
+def test_one_that_ends_long_after_it_was_let_go_leaves_no_zombie(tmp_path: Path) -> None:
+    """It is collected when another one is let go."""
+    link = SpawnerLink(runtime_of(tmp_path), sys.executable)
+    slow, other = (subprocess.Popen(["sleep", "600"]) for _ in range(2))
+    link._process = slow
+    link.close()
+    slow.kill()
+    os.waitid(os.P_PID, slow.pid, os.WEXITED | os.WNOWAIT)
+    link._process = other
+    link.close()
+    assert slow.returncode is not None
+    other.kill()
+    other.wait()
+    link.close()

@@ -54,6 +54,7 @@ class SpawnerLink:
 
     def close(self) -> None:
         """Let go of the process: a spawner outlives us, and one that is about to end is nothing to wait for."""
+        _left_running[:] = [process for process in _left_running if process.poll() is None]
         if self._process is not None and self._process.poll() is None:
             _left_running.append(self._process)
 
