@@ -38,7 +38,7 @@ async def test_a_job_of_a_paused_queue_says_so(served: Served, client: Client) -
     assert (await client.call("org.jobkeep.Jobs.Get", id="a1"))["job"]["held"] == "its queue default is paused"
     (first, *_) = (await client.call("org.jobkeep.Jobs.Explain", id="a1"))["reasons"]
     text = f"queue default was paused 5 min ago by user {os.getuid()}: new disk"
-    assert first == {"kind": "paused", "text": text}
+    assert first == {"kind": "paused", "text": text, "name": "default"}
     await client.call(f"{QUEUES}.Resume", name="default")
     assert (await client.call("org.jobkeep.Jobs.Get", id="a1"))["job"]["held"] is None
 
