@@ -51,7 +51,7 @@ def service(box: Box) -> Iterator[Box]:
     drop_in(box)
     configure(box)
     # quick tests would restart them more often than a host may, five times in ten seconds: the count begins anew
-    box.sh("systemctl reset-failed jobkeepd.socket jobkeepd.service; systemctl restart jobkeepd.socket jobkeepd.service")
+    box.sh("for verb in reset-failed restart; do systemctl $verb jobkeepd.socket jobkeepd.service; done")
     yield box
     drop_in(box)
     configure(box)
