@@ -84,12 +84,13 @@ class Bridge:
             loop.remove_signal_handler(signal.SIGTERM)
 
     async def _force(self, signalled: asyncio.Event) -> None:
-        """The daemon says first that the run is to stop, though that may arrive later. Anybody else ends this process
-        alone, as at the shutdown of the host: the task goes on, and the next bridge takes it over."""
+        """The daemon says first that the run is to stop, though that may arrive later; after a drain nothing comes. Who
+        else ends this process ends it alone, as at the shutdown of the host: the task goes on, for the next bridge.
+        """
         await signalled.wait()
         with anyio.move_on_after(WORD_S):
-            await self._run.port.until(lambda: self._run.stop_reason is not None)
-        if self._run.stop_reason is None:
+            await self._run.port.until(lambda: self._run.stop_reason not in (None, DRAIN))
+        if self._run.stop_reason in (None, DRAIN):
             asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
             signal.raise_signal(signal.SIGTERM)
         self._forced.set()
@@ -140,8 +141,8 @@ class Bridge:
         return self._name is not None and self._talk.lease_is_over
 
     def _given_up(self) -> Ending:
-        if self._run.stop_reason is not None:
-            return stopped(self._run.stop_reason)
+        if self._name is None:
+            return stopped(self._run.stop_reason or "cancelled")
         return lost(f"the scheduler of {self._cluster.place} has been away for {self._cluster.lost_after:g} s")
 
     async def _understood(self, client: Any) -> Ending | None:
@@ -267,7 +268,7 @@ async def carry(cluster: Cluster, run: ActiveRun, doorbell: Doorbell) -> Ending:
         ending = await Bridge(cluster, run, doorbell).carry()
     except Exception as error:  # noqa: BLE001 - of Dask, which raises whatever it likes
         return raised(error, run.stop_reason)
-    if run.stop_reason not in (None, LEASE_LOST) and (ending.reason or "").startswith(LOST):
+    if run.stop_reason not in (None, DRAIN, LEASE_LOST) and (ending.reason or "").startswith(LOST):
         return stopped(run.stop_reason or "cancelled")
     return ending
 
