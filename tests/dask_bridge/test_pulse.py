@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import subprocess
 import sys
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 pytest.importorskip("distributed", reason="the extra dask is not installed")
 
+from jobkeep.dask_bridge import pulse
 from jobkeep.dask_bridge.cluster import is_gone
 from jobkeep.dask_bridge.messages import Place
 from jobkeep.dask_bridge.pulse import place_of
@@ -49,3 +53,20 @@ def test_a_worker_that_others_call_by_an_address_that_its_host_does_not_know_is_
 def test_of_a_worker_without_a_host_nobody_says_that_it_is_gone() -> None:
     """Then its lease decides."""
     assert not asyncio.run(is_gone(Place("inproc://one/2", 9)))
+
+
+def test_a_process_without_descriptors_does_not_ask_for_one_all_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would take a whole core from the function that has used them up."""
+    asked, slept = list[str](), list[float]()
+
+    class Listener:
+        def accept(self) -> None:
+            asked.append("accept")
+            raise OSError(errno.EMFILE, "Too many open files") if len(asked) <= 3 else SystemExit
+
+    monkeypatch.setattr(pulse, "time", SimpleNamespace(sleep=slept.append))
+    listener: Any = Listener()
+    with pytest.raises(SystemExit):
+        pulse._answer(listener)
+    assert len(slept) == 3
+    assert min(slept) > 0
