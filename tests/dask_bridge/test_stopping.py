@@ -121,6 +121,23 @@ async def living(scheduler: Scheduler) -> Task:
     return task
 
 
+def test_a_worker_whose_host_refuses_whoever_knocks_is_gone_when_its_lease_is_over_and_not_before(
+    silent: Scheduler,
+) -> None:
+    """A firewall does so, and who translates addresses: the function may go on all the same."""
+
+    async def story() -> None:
+        silent.firewall = True
+        carrying = asyncio.ensure_future(Daemon().carry())
+        await living(silent)
+        closed = now()
+        silent.close(ONE)
+        await carrying
+        assert now() - closed > LAB.lost_after
+
+    virtually(story)
+
+
 @pytest.mark.parametrize("fate", ["its worker dies", "its scheduler stays away"])
 def test_a_run_that_is_lost_during_a_drain_is_lost_all_the_same(fate: str, silent: Scheduler) -> None:
     """It has come to no checkpoint of which it would go on: the job's policy decides."""

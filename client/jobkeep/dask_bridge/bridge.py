@@ -17,7 +17,6 @@ from jobkeep.dask_bridge.cluster import (
     Unreachable,
     connected,
     forget,
-    is_gone,
     lost_with_its_connections,
     restart,
 )
@@ -215,7 +214,7 @@ class Bridge:
         if future is not None and not future.done():
             where = self._talk.place or await living_at(client, name)
             if where is not None and not await self._ends_itself(future, where):
-                await restart(client, where, self._terms.fenced_s / 2)
+                await restart(client, where, self._talk.doors, self._terms.fenced_s / 2)
             await client.cancel([future])
         return future
 
@@ -223,7 +222,7 @@ class Bridge:
         """Whether a task that has no right to go on does, so that its worker need not be restarted."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self._terms.fenced_s * 1.5):
-                while not future.done() and not await is_gone(where):  # noqa: ASYNC110
+                while not future.done() and not await self._talk.doors.is_shut(where):  # noqa: ASYNC110
                     await asyncio.sleep(PROBE_AGAIN_S)
                 return True
         return False
@@ -247,16 +246,16 @@ class Bridge:
         have ended yet.
         """
         place = self._talk.place
-        if place is not None and not await is_gone(place):
+        if place is not None and not await self._talk.doors.is_shut(place):
             await self._talk.fence(client, name)
             if not await self._until_gone(place):
-                await restart(client, place, self._terms.fenced_s)
+                await restart(client, place, self._talk.doors, self._terms.fenced_s)
         return lost(why)
 
     async def _until_gone(self, place: Place | None) -> bool:
         """Until it is certain that the task has ended: with its process, which is told, or else with its lease."""
         while not self._talk.lease_is_over:
-            if place is not None and await is_gone(place):
+            if place is not None and await self._talk.doors.is_shut(place):
                 return True
             await asyncio.sleep(PROBE_AGAIN_S)
         return False
