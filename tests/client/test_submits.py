@@ -222,6 +222,15 @@ def test_a_bulk_submit_that_was_refused_half_way_can_be_taken_up_again(daemon: F
     assert "what came before it is accepted" in (refused.value.hint or "")
 
 
+def test_of_a_bulk_submit_that_was_refused_at_once_nothing_is_said_to_be_accepted(daemon: FakeDaemon) -> None:
+    """The error is that of any submit."""
+    daemon.on("Jobs.SubmitMany", Refusal("org.jobkeep.Admin.StorageFull", {"message": "no space left"}))
+    with impatient(daemon) as jk, pytest.raises(jobkeep.StorageFull) as refused:
+        jk.submit_many({"command": ["true"]}, [{}])
+    assert refused.value.request_id
+    assert refused.value.hint is None
+
+
 @pytest.mark.anyio
 async def test_a_submit_of_unknown_outcome_says_how_to_find_out_to_those_who_await(daemon: FakeDaemon) -> None:
     """One at a time, and many."""

@@ -84,6 +84,7 @@ class Scheduler:
         self.does_not_publish: Exception | None = None
         self.versions: dict[str, Any] = {}  # of itself and its workers, where they are not as here
         self.hosts_answer = True  # those of workers: that nobody listens there any more
+        self.firewall = False  # before workers: it refuses whoever knocks
         self.topics: dict[str, deque[tuple[float, Any]]] = defaultdict(lambda: deque(maxlen=1000))  # as Dask has it
         self.ever_said: list[tuple[float, str, Any]] = []  # topics may be forgotten
         self.datasets: dict[str, Future] = {}
@@ -142,6 +143,8 @@ def install(patch: pytest.MonkeyPatch, schedulers: dict[str, Scheduler]) -> None
     """Let bridges find those, by address, in the place of real ones."""
 
     async def dial(host: str, port: int) -> tuple[None, SimpleNamespace]:
+        if any(scheduler.firewall for scheduler in schedulers.values()):
+            raise ConnectionRefusedError
         if any(f"tcp://{host}:{port}" in scheduler.processes for scheduler in schedulers.values()):
             return None, SimpleNamespace(close=lambda: None)
         if not all(scheduler.hosts_answer for scheduler in schedulers.values()):

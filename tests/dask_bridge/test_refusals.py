@@ -151,6 +151,7 @@ class Worker:
     address = ONE
 
     def __init__(self, *said: Any, lets: bool = True) -> None:
+        self.loop = SimpleNamespace(add_callback=lambda call, *arguments: call(*arguments))
         self._log = [encode(Downward("b", number, each)).decode() for number, each in enumerate(said, 1)]
         self._lets = lets
         self._heard: Any = None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,6 +15,7 @@ from msgspec import Raw
 from dask_bridge.stand_in import LAB, Scheduler, Task, install, place
 from dask_bridge.stand_in_daemon import Daemon
 from dask_bridge.virtual import virtually
+from jobkeep.dask_bridge import outlet
 from jobkeep.dask_bridge.messages import Advances, Checkpoints, Ended, Go, Lives, Writes
 from jobkeep.protocol.worker import CheckpointParameters, ProgressParameters
 from jobkeep.worker.ending import Ending
@@ -72,6 +75,32 @@ def test_what_the_daemon_has_is_not_said_again_and_what_it_may_not_have_is(
 
     virtually(story)
     assert capfd.readouterr().out == "printed once\nand this\n"
+
+
+def test_output_that_finds_no_room_on_the_disk_is_no_loss_of_the_scheduler(
+    scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run goes on, over the same connection."""
+
+    def full(to: int, text: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(outlet, "os", SimpleNamespace(write=full))
+
+    async def story() -> None:
+        daemon = Daemon()
+        carrying = asyncio.ensure_future(daemon.carry())
+        task = await scheduler.taken(ONE)
+        await lives(task)
+        clients = list(scheduler.clients)
+        task.say(Writes(1, "lost\n"))
+        await lives(task)
+        assert scheduler.clients == clients
+        assert "the scheduler of dask:lab is away" not in daemon.notes()
+        task.end(Ended(start="first", result=Raw(b"1")))
+        assert await carrying == Ending("succeeded", Raw(b"1"))
+
+    virtually(story)
 
 
 def test_people_are_told_that_a_run_waits_only_for_as_long_as_it_does(scheduler: Scheduler) -> None:

@@ -121,6 +121,42 @@ async def living(scheduler: Scheduler) -> Task:
     return task
 
 
+def test_a_worker_whose_host_refuses_whoever_knocks_is_gone_when_its_lease_is_over_and_not_before(
+    silent: Scheduler,
+) -> None:
+    """A firewall does so, and who translates addresses: the function may go on all the same."""
+
+    async def story() -> None:
+        silent.firewall = True
+        carrying = asyncio.ensure_future(Daemon().carry())
+        await living(silent)
+        closed = now()
+        silent.close(ONE)
+        await carrying
+        assert now() - closed > LAB.lost_after
+
+    virtually(story)
+
+
+@pytest.mark.parametrize("fate", ["its worker dies", "its scheduler stays away"])
+def test_a_run_that_is_lost_during_a_drain_is_lost_all_the_same(fate: str, silent: Scheduler) -> None:
+    """It has come to no checkpoint of which it would go on: the job's policy decides."""
+
+    async def story() -> None:
+        daemon = Daemon()
+        carrying = asyncio.ensure_future(daemon.carry())
+        task = await living(silent)
+        daemon.run.ask_to_stop("drain", now())
+        await task.hears(Stop)
+        if fate == "its worker dies":
+            silent.kill(ONE)
+        else:
+            silent.leave()
+        assert ((await carrying).reason or "").startswith("lost: ")
+
+    virtually(story)
+
+
 def test_a_function_that_goes_on_while_its_worker_ends_is_not_lost_before_its_process_has_ended(
     silent: Scheduler,
 ) -> None:
@@ -143,22 +179,27 @@ def test_a_function_that_goes_on_while_its_worker_ends_is_not_lost_before_its_pr
     virtually(story)
 
 
+@pytest.mark.parametrize("drained", [False, True])
 def test_a_bridge_that_somebody_else_terminates_dies_and_leaves_its_task_alone(
-    silent: Scheduler, monkeypatch: pytest.MonkeyPatch
+    drained: bool, silent: Scheduler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As a host does that is shut down: the next bridge takes it over."""
+    """As a host does that is shut down, whose daemon may have been drained: the next bridge takes it over."""
     died: list[int] = []
     monkeypatch.setattr(signal, "raise_signal", died.append)
 
     async def story() -> None:
-        carrying = asyncio.ensure_future(Daemon().carry())
+        daemon = Daemon()
+        carrying = asyncio.ensure_future(daemon.carry())
         task = await living(silent)
+        if drained:
+            daemon.run.ask_to_stop("drain", now())
+            await task.hears(Stop)
         os.kill(os.getpid(), signal.SIGTERM)
         while not died:
             assert not carrying.done()
             await asyncio.sleep(0.1)
         assert died == [signal.SIGTERM]
-        assert {type(said) for _, said in task.heard()} == {Go}
+        assert {type(said) for _, said in task.heard()} == ({Go, Stop} if drained else {Go})
         carrying.cancel()
         await asyncio.wait([carrying])
 

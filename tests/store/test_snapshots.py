@@ -50,7 +50,7 @@ def test_a_job_with_an_open_run_stays() -> None:
 
 def test_heavy_jobs_are_kept_in_smaller_numbers() -> None:
     """Until they are light enough together, whether they came, ran or were removed meanwhile."""
-    window, third = Snapshots(100), HEAVIEST // 3
+    window, third = Snapshots(100), HEAVIEST // 3 - 1000
     window.update([_job(id, weight=third) for id in "abc"])
     assert [window.get(id) is not None for id in "abc"] == [True] * 3
     window.update([_job("d", weight=third)])

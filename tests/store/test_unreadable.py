@@ -55,6 +55,20 @@ async def test_one_unreadable_job_hides_no_other(open_store: Open, tmp_path: Pat
     assert {job.id for job in await store.queued("default", 10)} == {"good", "wait"}
 
 
+async def test_unreadable_jobs_take_no_place_among_those_that_are_read_together(
+    open_store: Open, tmp_path: Path
+) -> None:
+    """Fewer than were asked for are all there are: the others would wait for ever."""
+    store = await open_store()
+    await submit(store, "bad", "a", "b", "c")
+    await store.aclose()
+    spoil(tmp_path / "db", "bad", "spec", "{")
+
+    store = await open_store()
+    assert [job.id for job in await store.queued("default", 2)] == ["a", "b"]
+    assert [job.id for job in await store.queued("default", 2, ["a"])] == ["b", "c"]
+
+
 async def test_the_lock_of_an_unreadable_job_is_freed_once_nothing_is_left_of_its_run(
     open_store: Open, tmp_path: Path
 ) -> None:

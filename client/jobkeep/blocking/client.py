@@ -87,7 +87,7 @@ class BlockingSubmitter:
             try:
                 reply = self._channel.ask(request)
             except JobkeepError as error:
-                raise requests.unresolved(error, request_id) from None
+                raise requests.unresolved(error, request_id, len(handles)) from None
             handles += [BlockingJobHandle(self._channel, id) for id in reply.ids]
         return handles
 

@@ -88,7 +88,7 @@ class Submitter:
             try:
                 reply = await self._channel.ask(request)
             except JobkeepError as error:
-                raise requests.unresolved(error, request_id) from None
+                raise requests.unresolved(error, request_id, len(handles)) from None
             handles += [JobHandle(self._channel, id) for id in reply.ids]
         return handles
 

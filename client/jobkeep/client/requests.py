@@ -38,11 +38,14 @@ def new_id() -> str:
     return uuid.uuid4().hex
 
 
-def unresolved(error: JobkeepError, request_id: str) -> JobkeepError:
-    """An error after which nobody knows whether a submit was accepted, with the way to find out."""
+def unresolved(error: JobkeepError, request_id: str, accepted: int = 0) -> JobkeepError:
+    """An error after which nobody knows whether a submit was accepted, with the way to find out. `accepted`: how many
+    jobs came before it.
+    """
     error.request_id = request_id
-    if not isinstance(error, DaemonUnreachable | ShuttingDown | OutcomeUnknown):  # of one message of several
-        error.hint = f"what came before it is accepted: with request_id={request_id!r} the same goes on behind that"
+    if not isinstance(error, DaemonUnreachable | ShuttingDown | OutcomeUnknown):
+        if accepted:
+            error.hint = f"what came before it is accepted: with request_id={request_id!r} the same goes on behind that"
         return error
     patience = error.hint if isinstance(error, DaemonUnreachable) and error.waited_s is not None else None
     if error.hint is None or patience:

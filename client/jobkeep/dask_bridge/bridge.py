@@ -17,7 +17,6 @@ from jobkeep.dask_bridge.cluster import (
     Unreachable,
     connected,
     forget,
-    is_gone,
     lost_with_its_connections,
     restart,
 )
@@ -84,12 +83,13 @@ class Bridge:
             loop.remove_signal_handler(signal.SIGTERM)
 
     async def _force(self, signalled: asyncio.Event) -> None:
-        """The daemon says first that the run is to stop, though that may arrive later. Anybody else ends this process
-        alone, as at the shutdown of the host: the task goes on, and the next bridge takes it over."""
+        """The daemon says first that the run is to stop, though that may arrive later; after a drain nothing comes. Who
+        else ends this process ends it alone, as at the shutdown of the host: the task goes on, for the next bridge.
+        """
         await signalled.wait()
         with anyio.move_on_after(WORD_S):
-            await self._run.port.until(lambda: self._run.stop_reason is not None)
-        if self._run.stop_reason is None:
+            await self._run.port.until(lambda: self._run.stop_reason not in (None, DRAIN))
+        if self._run.stop_reason in (None, DRAIN):
             asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
             signal.raise_signal(signal.SIGTERM)
         self._forced.set()
@@ -140,8 +140,8 @@ class Bridge:
         return self._name is not None and self._talk.lease_is_over
 
     def _given_up(self) -> Ending:
-        if self._run.stop_reason is not None:
-            return stopped(self._run.stop_reason)
+        if self._name is None:
+            return stopped(self._run.stop_reason or "cancelled")
         return lost(f"the scheduler of {self._cluster.place} has been away for {self._cluster.lost_after:g} s")
 
     async def _understood(self, client: Any) -> Ending | None:
@@ -214,7 +214,7 @@ class Bridge:
         if future is not None and not future.done():
             where = self._talk.place or await living_at(client, name)
             if where is not None and not await self._ends_itself(future, where):
-                await restart(client, where, self._terms.fenced_s / 2)
+                await restart(client, where, self._talk.doors, self._terms.fenced_s / 2)
             await client.cancel([future])
         return future
 
@@ -222,7 +222,7 @@ class Bridge:
         """Whether a task that has no right to go on does, so that its worker need not be restarted."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self._terms.fenced_s * 1.5):
-                while not future.done() and not await is_gone(where):  # noqa: ASYNC110
+                while not future.done() and not await self._talk.doors.is_shut(where):  # noqa: ASYNC110
                     await asyncio.sleep(PROBE_AGAIN_S)
                 return True
         return False
@@ -246,16 +246,16 @@ class Bridge:
         have ended yet.
         """
         place = self._talk.place
-        if place is not None and not await is_gone(place):
+        if place is not None and not await self._talk.doors.is_shut(place):
             await self._talk.fence(client, name)
             if not await self._until_gone(place):
-                await restart(client, place, self._terms.fenced_s)
+                await restart(client, place, self._talk.doors, self._terms.fenced_s)
         return lost(why)
 
     async def _until_gone(self, place: Place | None) -> bool:
         """Until it is certain that the task has ended: with its process, which is told, or else with its lease."""
         while not self._talk.lease_is_over:
-            if place is not None and await is_gone(place):
+            if place is not None and await self._talk.doors.is_shut(place):
                 return True
             await asyncio.sleep(PROBE_AGAIN_S)
         return False
@@ -267,7 +267,7 @@ async def carry(cluster: Cluster, run: ActiveRun, doorbell: Doorbell) -> Ending:
         ending = await Bridge(cluster, run, doorbell).carry()
     except Exception as error:  # noqa: BLE001 - of Dask, which raises whatever it likes
         return raised(error, run.stop_reason)
-    if run.stop_reason not in (None, LEASE_LOST) and (ending.reason or "").startswith(LOST):
+    if run.stop_reason not in (None, DRAIN, LEASE_LOST) and (ending.reason or "").startswith(LOST):
         return stopped(run.stop_reason or "cancelled")
     return ending
 

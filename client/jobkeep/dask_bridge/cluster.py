@@ -106,20 +106,36 @@ def _security(cluster: Cluster) -> Security | None:
     return Security(require_encryption=True, **given) if given else None
 
 
-async def is_gone(place: Place) -> bool:
-    """Nobody listens there any more, and the host says so itself: the process has ended."""
-    try:
-        async with asyncio.timeout(PROBE_S):
-            _, writer = await asyncio.open_connection(urlsplit(place.worker).hostname, place.port)
-    except ConnectionRefusedError:
-        return True
-    except (OSError, TimeoutError):
+class Doors:
+    """Where processes of the cluster listen, and whether this one has found them there.
+
+    If not, a refusal says nothing: it may come from a firewall, or from a host that translates addresses.
+    """
+
+    def __init__(self) -> None:
+        self._found: dict[Place, bool] = {}
+
+    async def find(self, place: Place) -> None:
+        """While the process is sure to live."""
+        if place not in self._found:
+            self._found[place] = False
+            await self.is_shut(place)
+
+    async def is_shut(self, place: Place) -> bool:
+        """Nobody listens there any more, and the host says so itself: the process has ended."""
+        try:
+            async with asyncio.timeout(PROBE_S):
+                _, writer = await asyncio.open_connection(urlsplit(place.worker).hostname, place.port)
+        except ConnectionRefusedError:
+            return self._found.get(place, False)
+        except (OSError, TimeoutError):
+            return False
+        self._found[place] = True
+        writer.close()
         return False
-    writer.close()
-    return False
 
 
-async def restart(client: Client, place: Place, within_s: float) -> None:
+async def restart(client: Client, place: Place, doors: Doors, within_s: float) -> None:
     """End what runs there by its worker's nanny, which starts it anew.
 
     The nanny has all the time it needs for that. It is waited for the end of the process alone, which begins with that
@@ -129,7 +145,7 @@ async def restart(client: Client, place: Place, within_s: float) -> None:
     asked.add_done_callback(lambda done: done.cancelled() or done.exception())  # the worker may have gone by itself
     with suppress(Exception):
         async with asyncio.timeout(within_s):
-            while not await is_gone(place):  # noqa: ASYNC110
+            while not await doors.is_shut(place):  # noqa: ASYNC110
                 await asyncio.sleep(PROBE_AGAIN_S)
     asked.cancel()
 

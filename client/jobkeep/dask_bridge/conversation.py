@@ -13,7 +13,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from msgspec import Raw, Struct, json
 from msgspec.structs import replace
 
-from jobkeep.dask_bridge.cluster import SchedulerLost
+from jobkeep.dask_bridge.cluster import Doors, SchedulerLost
 from jobkeep.dask_bridge.feed import Feed
 from jobkeep.dask_bridge.messages import (
     Advances,
@@ -61,6 +61,7 @@ class Conversation:
 
     def __init__(self, run: ActiveRun, messenger: Messenger, terms: Terms, doorbell: Doorbell) -> None:
         self.place: Place | None = None
+        self.doors = Doors()
         self._run = run
         self._messenger = messenger
         self._terms = terms
@@ -168,6 +169,8 @@ class Conversation:
 
     async def _listen(self, to_hear: MemoryObjectReceiveStream[Upward], heard_all: anyio.Event) -> None:
         async for message in to_hear:
+            if isinstance(message.said, Begins | Lives):
+                await self.doors.find(message.said.place)
             if isinstance(message.said, Begins):
                 self._let_go(message.sender, message.said)
             elif self._start is None:  # by an earlier bridge, longer ago than the log reaches

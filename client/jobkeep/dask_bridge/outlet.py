@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Final, Literal, TextIO
 
@@ -108,7 +108,8 @@ class Held:
 
 
 def write_out(to: To, text: str) -> None:
-    """At home: to where this process writes."""
+    """At home: to where this process writes. A disk that is full takes output alone, not the way to the cluster."""
     rest = text.encode(errors="backslashreplace")
-    while rest:
-        rest = rest[os.write(to, rest) :]
+    with suppress(OSError):
+        while rest:
+            rest = rest[os.write(to, rest) :]

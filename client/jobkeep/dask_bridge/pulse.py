@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from functools import cache
+from typing import Final
 from urllib.parse import urlsplit
 
 from jobkeep.dask_bridge.messages import Place
+
+AGAIN_S: Final = 0.1
 
 
 def place_of(worker: str) -> Place:
@@ -39,5 +43,5 @@ def _answer(listener: socket.socket) -> None:
     while True:
         try:
             listener.accept()[0].close()
-        except OSError:  # who knocked has gone already, or this process has no descriptor left
-            continue
+        except OSError:  # who knocked has gone already, or this process has no descriptor left: he waits in the queue
+            time.sleep(AGAIN_S)

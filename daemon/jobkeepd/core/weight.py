@@ -15,9 +15,8 @@ _encode: Final = json.Encoder().encode
 
 
 def weight(spec: JobSpec) -> int:
-    """Bytes of what may be large of it."""
-    command = 0 if spec.command is None else sum(map(len, spec.command))
-    return command + (len(_encode(spec.arguments)) if spec.arguments else 0)
+    """Bytes, as it is stored: command, arguments and variables may each be most of a message."""
+    return len(_encode(spec))
 
 
 def up_to(heaviest: int, jobs: Iterable[Job]) -> list[Job]:

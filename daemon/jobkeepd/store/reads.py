@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from itertools import islice
 from typing import Any, Final
 
@@ -27,7 +28,7 @@ JOBS: Final = f"SELECT {rows.JOB_COLUMNS} FROM job"
 JOB_BY_ID: Final = f"{JOBS} WHERE id = ?"
 QUEUED: Final = (
     f"{JOBS} WHERE queue = ? AND state = 'queued' AND run_open = 0 AND blocked IS NULL"
-    " ORDER BY turn_at, seq LIMIT ?"
+    " ORDER BY turn_at, seq"
 )
 OPEN_SEATS: Final = "SELECT id, run_number, run_seat FROM job WHERE run_open = 1"
 NEXT_DUE: Final = "SELECT min(due_at) FROM job WHERE state = 'scheduled'"
@@ -87,10 +88,11 @@ def jobs(conn: sqlite3.Connection, sql: str, values: Sequence[Any] = ()) -> list
 def queued(
     conn: sqlite3.Connection, queue: str, limit: int, exclude: Sequence[str], heaviest: int = HEAVIEST
 ) -> list[Job]:
-    """Row by row: all of them together may be large."""
+    """Row by row: all of them together may be large, and who gets fewer than `limit` takes them for all."""
     left_out = set(exclude)
-    rest = (row for row in conn.execute(QUEUED, (queue, limit + len(left_out))) if row[1] not in left_out)
-    return up_to(heaviest, islice(rows.readable(rest), limit))
+    with closing(conn.execute(QUEUED, (queue,))) as found:
+        rest = (row for row in found if row[1] not in left_out)
+        return up_to(heaviest, islice(rows.readable(rest), limit))
 
 
 def open_runs(conn: sqlite3.Connection) -> list[Job]:
