@@ -29,7 +29,7 @@ class Terms(Struct, frozen=True, kw_only=True):
     fenced_s: float  # for a function without a lease, before its process ends regardless
 
 
-PROTOCOL: Final = 1  # of what follows; bridge and task may be of different releases
+PROTOCOL: Final = 2  # of what follows; bridge and task may be of different releases
 
 
 class Spoken(Struct, frozen=True):

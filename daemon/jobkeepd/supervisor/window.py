@@ -63,7 +63,7 @@ class Window:
         for job in found:
             if job.id not in self._weights and job.id not in owned:
                 self._insert(job)
-        is_all = len(found) < SIZE and sum(weight(job.spec) for job in found) < HEAVIEST
+        is_all = len(found) < SIZE and sum(self._weights.get(job.id, HEAVIEST) for job in found) < HEAVIEST
         self._complete = is_all and not self._missed
 
     def _insert(self, job: Job) -> None:

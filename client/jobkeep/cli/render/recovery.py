@@ -82,7 +82,7 @@ _ABOUT = {
 _LOOKS = {
     "after": ("show {id}",), "lock": ("lock ls",), "key": ("ls",), "paused": ("queue ls",),
     "limit": ("ls --state running",), "draining": ("daemon drain --off",),
-    "due": ("cancel {id} && jobkeep resume {id}    (now, and not when it is due)",), "starting": ("watch {id}",),
+    "due": ("show {id}",), "starting": ("watch {id}",),
     "running": ("watch {id}",), "stopping": ("watch {id}",), "fenced": ("history {id}",), "health": ("logs {id}",),
     "recovery": ("recover --check",), "outcome": ("show {id}", "logs {id}"),
 }  # fmt: skip
