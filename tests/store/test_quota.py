@@ -61,6 +61,31 @@ async def test_when_a_quota_is_used_up_submits_are_refused_and_ends_wait(
     assert heard.failures == []
 
 
+@pytest.mark.parametrize("failures", [1, 2])
+async def test_room_that_comes_back_between_a_write_and_the_look_for_it_is_believed_once(
+    open_store: Open, heard: Heard, quota: Quota, failures: int
+) -> None:
+    """A disk that fails the next write as well, with room on it, is broken."""
+    store = await open_store()
+    await submit(store, "a1")
+    job = await start(store, "a1")
+    quota.left = 0
+    broken = break_store(store, "COMMIT", "disk I/O error", WRITE)
+    with pytest.raises(StorageFull, match="no space left"):
+        await submit(store, "b1")
+    quota.left = 1 << 20  # what is looked for, and not enough for the ballast
+    seen = broken.failed
+    broken.fail_only(failures)
+    if failures == 1:
+        await store.apply(ending(job))
+        assert (await store.get("a1")).state == "succeeded"
+    else:
+        with pytest.raises(StorageFailed):
+            await store.apply(ending(job))
+    assert broken.failed == seen + failures
+    assert (heard.failures == []) is (failures == 1)
+
+
 @pytest.mark.parametrize(
     ("left", "code", "what"),
     [(None, errno.EDQUOT, WRITE), (0, errno.EDQUOT, sqlite3.SQLITE_IOERR_FSYNC), (0, errno.EIO, WRITE)],

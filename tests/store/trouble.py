@@ -42,11 +42,15 @@ class Failing:
     def __init__(self, conn: sqlite3.Connection, at: str, error: sqlite3.Error) -> None:
         self._conn, self._at, self._error = conn, at, error
         self.failed = 0
+        self._left: int | None = None  # how often it fails yet
         self.many: list[tuple[str, int]] = []
         self.seen: list[str] = []
 
     def heal(self) -> None:
         self._at = "nothing at all"
+
+    def fail_only(self, times: int) -> None:
+        self._left = times
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._conn, name)
@@ -62,8 +66,9 @@ class Failing:
 
     def _look(self, sql: str) -> None:
         self.seen.append(sql)
-        if sql.startswith(self._at):
+        if sql.startswith(self._at) and self._left != 0:
             self.failed += 1
+            self._left = None if self._left is None else self._left - 1
             raise self._error
 
 

@@ -36,7 +36,7 @@ from jobkeepd.store.removal_changes import (
 from jobkeepd.store.room import is_out_of_room
 from jobkeepd.store.sql_ledger import SqlLedger
 from jobkeepd.store.steps import perform
-from jobkeepd.store.trouble import is_of_the_database
+from jobkeepd.store.trouble import is_failed_write, is_of_the_database
 from jobkeepd.store.wait_changes import EndWait, RedateWaits, SettleParents
 from jobkeepd.store.wal import Wal
 
@@ -74,6 +74,7 @@ class Transactions:
         self._ballast = ballast
         self._wal = wal
         self._failure: StorageFailed | None = None
+        self._doubtful = False  # the last write that failed may have had another cause than want of room
 
     def run(self, changes: Sequence[Change]) -> Committed:
         """Commit all changes that are not refused. Raises StorageFailed: all outcomes are unknown."""
@@ -129,11 +130,21 @@ class Transactions:
 
     def _make_room(self, error: sqlite3.Error) -> None:
         """After an error that says that there is none; others are raised again."""
-        if not is_out_of_room(error, self._wal.database):
+        if not self._is_out_of_room(error):
             raise error
         self._rollback()
         if self._ballast.release():
             self._copy_wal()  # at once: others take the room as well
+
+    def _is_out_of_room(self, error: sqlite3.Error) -> bool:
+        """Where there was none a moment ago, it may have come back between the write that failed and the look: believed
+        once, as a broken disk fails the next one, too.
+        """
+        if is_out_of_room(error, self._wal.database):
+            self._doubtful = False
+            return True
+        doubted, self._doubtful = self._doubtful, True
+        return is_failed_write(error) and self._ballast.low and not doubted
 
     def _broken(self, error: sqlite3.Error) -> StorageFailed:
         self._failure = StorageFailed(f"the database cannot be written: {error}")
@@ -157,6 +168,7 @@ class Transactions:
         settles = any(isinstance(change, SettleParents) for change in changes)
         unsettled = ledger.leaves_unsettled or (settles and ledger.unsettled() is not None)
         execute("COMMIT" if ledger.writes or ledger.entries else "ROLLBACK")
+        self._doubtful = False
         ledger.committed()
         return Committed(outcomes, ledger.entries, ledger.changed, ledger.removed, ledger.counts, unsettled)
 
