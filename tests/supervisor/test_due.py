@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+
 import anyio
 import pytest
 
+from jobkeepd.supervisor.dispatcher import Dispatcher
 from jobkeepd.supervisor.places import LASTING
 
 from .conftest import ME, Stage
@@ -86,3 +89,18 @@ async def test_a_delayed_job_starts_when_it_is_due(stage: Stage) -> None:
     await stage.until(late, "running")
     assert 45.0 <= anyio.current_time() < 46.0
     assert stage.runner.started == [prompt, late]
+
+
+async def test_a_wait_that_is_next_to_nothing_is_no_busy_loop(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is left of a time may be less than a clock can tell, so that it would never be over."""
+    looks = itertools.count()
+
+    def recall(_: Dispatcher) -> float:
+        assert next(looks) < 5000, "it looks again and again"
+        return 1e-12
+
+    monkeypatch.setattr(Dispatcher, "_recall", recall)
+    stage.supervisor.dispatcher.poke()
+    await anyio.sleep(1)
+    (job,) = await stage.submit()
+    await stage.until(job, "succeeded")

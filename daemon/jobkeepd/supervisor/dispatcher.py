@@ -28,6 +28,7 @@ NO_SLOT_PAUSE = 1.0
 KILLED_STARTS = 5
 # A start that never arrives is sent again, more and more slowly: it may be the seat, or the whole host.
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 10.0
+SHORTEST = 0.001  # seconds between two looks at who has waited for too long: less may be nothing to a clock
 
 
 class Dispatcher:
@@ -113,7 +114,7 @@ class Dispatcher:
             patience = self._recall()
             if not self._poked:
                 self._bell = anyio.Event()
-                with anyio.move_on_after(patience):
+                with anyio.move_on_after(max(patience, SHORTEST)):
                     await self._bell.wait()
                 self._bell = None
             self._poked = False
